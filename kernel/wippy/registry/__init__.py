@@ -1,0 +1,1 @@
+"""Entries, their versions, and the changes between them: the run-time truth about an application."""
