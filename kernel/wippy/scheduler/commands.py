@@ -1,0 +1,70 @@
+"""Commands: the async Python work that Lua code waits for, by name, and its cancellation."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from wippy.errors import INTERNAL, NOT_FOUND, Error
+
+__all__ = ["Call", "Command", "Commands", "Sink"]
+
+
+class Sink:
+    """The Python end of a Lua channel that a command was given (kernel.open_sink in Lua)."""
+
+    def __init__(self, push: Callable[[Any], None], close: Callable[[], None]) -> None:
+        self.push = push
+        self.close = close
+
+
+class Call:
+    """What a command knows of its caller."""
+
+    __slots__ = ("_node", "pid", "worker")
+
+    def __init__(self, node: Any, worker: int, pid: str) -> None:
+        self._node = node
+        self.worker = worker
+        self.pid = pid
+
+    def sink(self, sink_id: int, on_drop: Callable[[], None] | None = None) -> Sink:
+        """Open the channel that Lua passed as a sink; `on_drop` is called when its process has ended."""
+        return self._node.open_sink(self.worker, sink_id, on_drop)  # type: ignore[no-any-return]
+
+
+Command = Callable[..., Awaitable[Any]]
+
+
+class Commands:
+    """The table from command name to handler. Filled at boot, then frozen."""
+
+    def __init__(self) -> None:
+        self._table: dict[bytes, Command] = {}
+        self._frozen = False
+
+    def register(self, name: str, handler: Command) -> None:
+        """Register `handler(call, *args)`.
+
+        Raises Error(Internal) for a name that is taken, and after the table was frozen.
+        """
+        key = name.encode()
+        if self._frozen:
+            raise Error(f'command "{name}" comes too late: commands are registered at boot', INTERNAL)
+        if key in self._table:
+            raise Error(f'command "{name}" is registered twice', INTERNAL)
+        if not asyncio.iscoroutinefunction(handler):
+            raise Error(f'command "{name}" must be an async function', INTERNAL)
+        self._table[key] = handler
+
+    def freeze(self) -> Mapping[bytes, Command]:
+        self._frozen = True
+        return MappingProxyType(self._table)
+
+    def __getitem__(self, name: bytes) -> Command:
+        try:
+            return self._table[name]
+        except KeyError:
+            raise Error(f'command "{name.decode()}" is provided by no plugin', NOT_FOUND) from None

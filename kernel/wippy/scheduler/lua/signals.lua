@@ -1,0 +1,121 @@
+--- Signals: what workers tell each other, always in the one encoded form, routed by Python without being read.
+--
+-- A signal is an operation with values. A request is a signal that gets a reply; the task that made it waits.
+local kernel = ...
+
+local S, post, ready, block = kernel.state, kernel.post, kernel.ready, kernel.block
+local pack_values, unpack_values = kernel.pack_values, kernel.unpack_values
+local select, unpack = select, table.unpack
+local SIGNAL = kernel.ops.SIGNAL
+
+--- Operations that ask for a reply; each returns value, err. Control operations of processes are among them.
+local requests = setmetatable({}, { __index = kernel.control })
+kernel.requests = requests
+
+local handlers = {}
+kernel.signal_handlers = handlers
+
+local function signal(worker, op, ...)
+  post(SIGNAL, worker, pack_values(select("#", ...) + 1, op, ...))
+end
+kernel.signal = signal
+
+local waiting = {} -- request id -> task
+local last_id = 0
+
+--- Ask another worker; returns its value, err.
+function kernel.request(worker, op, ...)
+  last_id = last_id + 1
+  local id, proc = last_id, S.proc
+  waiting[id] = S.task
+  proc.pending = proc.pending + 1
+  signal(worker, "request", kernel.worker_index, id, op, ...)
+  return block()
+end
+
+function handlers.reply(id, value, err)
+  local task = waiting[id]
+  if task then
+    waiting[id] = nil
+    task.proc.pending = task.proc.pending - 1
+    ready(task, value, err)
+  end
+end
+
+-- Requests that may wait (loading code, for one) run as tasks of a process of the kernel's own.
+local system = { host = "kernel", entry = "kernel", pending = 0, subscribed = true }
+kernel.system = system
+
+local function answer(from, id, op, ...)
+  local value, err = requests[op](...)
+  signal(from, "reply", id, value, err)
+end
+
+function handlers.request(from, id, op, ...)
+  if kernel.may_wait[op] then
+    kernel.spawn_task(system, answer, { n = select("#", ...) + 3, from, id, op, ... })
+  else
+    answer(from, id, op, ...)
+  end
+end
+
+--- Which requests may wait.
+kernel.may_wait = {}
+
+function handlers.send(pid, from, topic, n, ...)
+  kernel.receive_signal(pid, from, topic, n, ...)
+end
+
+function handlers.exited(watcher, from, value, err)
+  kernel.remote_exited(watcher, from, value, err)
+end
+
+function handlers.link_down(pid, from, err)
+  kernel.remote_link_down(pid, from, err)
+end
+
+function handlers.gone(pid)
+  kernel.alive_elsewhere[pid] = nil
+end
+
+--- A name was taken (pid) or released (nil), anywhere on this node.
+function handlers.name(name, pid)
+  kernel.names[name] = pid
+end
+
+function kernel.handle_signal(data)
+  local values = unpack_values(data)
+  handlers[values[1]](unpack(values, 2, values.n))
+end
+
+-- Names: Python holds the truth under a lock; every worker has a copy that is changed in the order of signals. -------
+kernel.names = {}
+
+function kernel.register_name(name, pid)
+  local holder = kernel.claim_name(name, pid)
+  if holder ~= pid then
+    return nil,
+      kernel.new_error('name "' .. name .. '" is registered to another process, ' .. holder, "AlreadyExists", false)
+  end
+  kernel.names[name] = pid
+  local proc = kernel.procs[pid]
+  if proc then
+    proc.names = proc.names or {}
+    proc.names[name] = true
+  end
+  return true
+end
+
+function kernel.unregister_name(name)
+  local pid = kernel.names[name]
+  if not pid then
+    return false
+  end
+  kernel.release_name(name, pid)
+  kernel.names[name] = nil
+  local proc = kernel.procs[pid]
+  if proc and proc.names then
+    proc.names[name] = nil
+  end
+  return true
+end

@@ -1,0 +1,143 @@
+--- Tasks: the coroutines of processes, and the loop that runs them.
+--
+-- A task runs until it blocks, ends, or is preempted. The loop works in passes: what becomes runnable during a pass runs
+-- in the next one, so nobody starves and the order is first come, first served.
+local kernel = ...
+
+local resume, yield, create = coroutine.resume, coroutine.yield, coroutine.create
+local unpack = table.unpack
+
+--- State that every chunk of the kernel shares. `task` and `proc` are what runs now.
+local S = { task = nil, proc = nil, preempted = false, switches = 0 }
+kernel.state = S
+
+-- What a coroutine of ours yields first. A preempted coroutine yields nothing at all.
+local BLOCK, DONE = {}, {}
+kernel.BLOCK, kernel.DONE = BLOCK, DONE
+
+-- Invariant: a task that waits is in neither list; a runnable one is in exactly one of them, once.
+local pass, size, position = {}, 0, 1
+local following, count = {}, 0
+
+--- Make a waiting task runnable; it gets up to three values from its wait.
+local function ready(task, a, b, c)
+  task.a, task.b, task.c = a, b, c
+  count = count + 1
+  following[count] = task
+end
+kernel.ready = ready
+
+--- Wait until somebody calls ready on the current task; returns what they gave.
+local function block()
+  return yield(BLOCK)
+end
+kernel.block = block
+
+-- Coroutines are expensive to make (0.4 us and 1 KB), so one that finished its function serves the next.
+local idle, idle_count = {}, 0
+local IDLE_LIMIT = 256
+
+local function body(fn, args)
+  while true do
+    if args then
+      fn, args = yield(DONE, fn(unpack(args, 1, args.n)))
+    else
+      fn, args = yield(DONE, fn())
+    end
+  end
+end
+
+--- Start a task of `proc` that calls fn(unpack(args)); `on_end(task, ok, value, err)` hears how it ended.
+function kernel.start_task(proc, fn, args, on_end)
+  local co
+  if idle_count > 0 then
+    co = idle[idle_count]
+    idle[idle_count] = nil
+    idle_count = idle_count - 1
+  else
+    co = create(body)
+  end
+  local task = { co = co, proc = proc, on_end = on_end }
+  task.task = task -- a plain wait and a select case are queued alike: both have `.task`
+  ready(task, fn, args)
+  return task
+end
+
+-- Processes that blocked with nothing pending that could wake them; looked at when nothing else is runnable.
+local suspects = {}
+kernel.suspects = suspects
+
+local function ended(task, ok, value, err)
+  if ok and idle_count < IDLE_LIMIT then
+    idle_count = idle_count + 1
+    idle[idle_count] = task.co
+  end
+  if not task.dead then
+    task.dead = true
+    task.on_end(task, ok, value, err)
+  end
+end
+
+--- Run tasks until none is runnable, `limit` switches were made, or `clock()` passes `deadline` (0: no deadline).
+-- Returns true while something is still runnable. A preempted task ends the slice: its time was everybody's.
+function kernel.run(limit, clock, deadline)
+  local publish = kernel.publish
+  local switches = 0
+  S.preempted = false
+  while true do
+    if position > size then
+      if count == 0 then
+        break
+      end
+      pass, following = following, pass
+      size, count, position = count, 0, 1
+    end
+    local task = pass[position]
+    pass[position] = nil
+    position = position + 1
+    if not task.dead then
+      switches = switches + 1
+      S.task, S.proc = task, task.proc
+      if publish then
+        publish(task.co)
+      end
+      local ok, what, value, err = resume(task.co, task.a, task.b, task.c)
+      if what == BLOCK then
+        local proc = task.proc
+        if proc.pending == 0 and not proc.subscribed then
+          suspects[proc] = true
+        end
+      elseif not ok then
+        ended(task, false, what)
+      elseif what == DONE then
+        ended(task, true, value, err)
+      else
+        ready(task)
+        S.preempted = true
+        break
+      end
+      if switches >= limit or (deadline > 0 and switches % 16 == 0 and clock() >= deadline) then
+        break
+      end
+    end
+  end
+  if publish then
+    publish(nil)
+  end
+  S.task, S.proc = nil, nil
+  S.switches = S.switches + switches
+  return count > 0 or position <= size
+end
+
+--- Return the processes that can never run again: everything they have is blocked and nothing is pending.
+-- Only meaningful while no task is runnable.
+function kernel.stalled()
+  local found = {}
+  for proc in next, suspects do
+    suspects[proc] = nil
+    if not proc.ended and proc.pending == 0 and not proc.subscribed then
+      found[#found + 1] = proc
+    end
+  end
+  return found
+end

@@ -1,0 +1,190 @@
+"""Workers: who gives a VM time. One runs inline in the event loop, the others on threads of their own."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import select
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import Any, Protocol
+
+from wippy.sandbox.vm import Vm
+from wippy.scheduler.clock import Clock
+
+__all__ = ["COMMAND", "CANCEL", "LOG", "REPLY", "SIGNAL", "InlineWorker", "ThreadWorker", "Worker"]  # noqa: RUF022
+
+#: Operations in a VM's outbox (scheduler/lua/outbox.lua); each entry has five slots.
+COMMAND, CANCEL, SIGNAL, REPLY, LOG = 1, 2, 3, 4, 5
+SLOTS = 5
+
+#: Switches in one slice where the real time must not matter (a virtual clock): the same every run.
+FIXED_SLICE = 1_000
+NO_LIMIT = 1 << 62
+
+#: Seconds that a slice may take: short beside the event loop's other work, longer on a thread (engineering rules, 7).
+INLINE_SLICE = 0.002
+THREAD_SLICE = 0.004
+
+Outbox = tuple[Any, ...]
+Drain = Callable[["Worker", Outbox], None]
+
+
+class Worker(Protocol):
+    """A VM and the means to run it. All methods are called from the event loop's thread."""
+
+    index: int
+    load: int
+    vm: Vm
+
+    def tell(self, entry: str, *args: Any) -> None:
+        """Call one of the VM's entry points before its next slice."""
+
+    def start(self) -> None:
+        """Begin to run slices."""
+
+    async def stop(self) -> None:
+        """Stop running slices; what is runnable stays where it is."""
+
+
+class InlineWorker:
+    """Runs its VM in the event loop, a short slice at a time."""
+
+    def __init__(self, index: int, vm: Vm, clock: Clock, drain: Drain, lightest: Callable[[], tuple[int, int]]) -> None:
+        self.index = index
+        self.vm = vm
+        self.load = 0
+        #: Earliest deadline of the VM's timers, if any.
+        self.deadline: float | None = None
+        self._clock = clock
+        self._drain = drain
+        self._lightest = lightest
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        # Invariant: True exactly while a slice is scheduled or running.
+        self.busy = False
+        self._stopped = False
+        self._inside = False
+
+    def start(self) -> None:
+        self.wake()
+
+    async def stop(self) -> None:
+        self._stopped = True
+        if self._timer:
+            self._timer.cancel()
+
+    def tell(self, entry: str, *args: Any) -> None:
+        getattr(self.vm, entry)(*args)
+        self.wake()
+
+    def wake(self) -> None:
+        if not self.busy and not self._stopped:
+            self.busy = True
+            self._loop.call_soon(self._slice)
+
+    def _slice(self) -> None:
+        if self._stopped:
+            return
+        real = self._clock.real
+        more, deadline, load, *outbox = self.vm.step(
+            self._clock.now(),
+            NO_LIMIT if real else FIXED_SLICE,
+            time.monotonic() + INLINE_SLICE if real else 0,
+            *self._lightest(),
+        )
+        self.load = load
+        self.deadline = deadline
+        if outbox:
+            self._drain(self, outbox)
+        if more:
+            self._loop.call_soon(self._slice)
+            return
+        self.busy = False
+        self._arm(deadline)
+
+    def _arm(self, deadline: float | None) -> None:
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+        if deadline is not None and self._clock.real:
+            self._timer = self._loop.call_later(max(0.0, deadline - self._clock.now()), self.wake)
+
+
+class ThreadWorker:
+    """Runs its VM on a thread. It stays in Lua while anything is runnable: a thread that came back to Python often
+    would lose most of its speed to the event loop's hold on the interpreter (engineering rules, 7)."""
+
+    def __init__(self, index: int, vm: Vm, clock: Clock, drain: Drain, lightest: Callable[[], tuple[int, int]]) -> None:
+        self.index = index
+        self.vm = vm
+        self.load = 0
+        self._clock = clock
+        self._drain = drain
+        self._lightest = lightest
+        self._loop = asyncio.get_running_loop()
+        self._inbound: deque[tuple[str, tuple[Any, ...]]] = deque()
+        self._read, self._write = os.pipe()
+        os.set_blocking(self._read, False)
+        os.set_blocking(self._write, False)
+        # Invariant: while this is set the thread sleeps, or will look at the inbound deque before it does.
+        self._armed = False
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name=f"wippy-worker-{index}", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    async def stop(self) -> None:
+        self._stopping = True
+        self._ring()
+        while self._thread.is_alive():
+            await asyncio.sleep(0.001)
+        os.close(self._read)
+        os.close(self._write)
+
+    def tell(self, entry: str, *args: Any) -> None:
+        self._inbound.append((entry, args))
+        if self._armed:
+            self._armed = False
+            self._ring()
+
+    def _ring(self) -> None:
+        try:
+            os.write(self._write, b"\0")
+        except BlockingIOError:  # the pipe is full of rings already
+            pass
+
+    def _run(self) -> None:
+        # Below the event loop in priority: with as many spinning processes as cores, requests still get answered.
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 5)
+        poll = select.poll()
+        poll.register(self._read, select.POLLIN)
+        inbound, vm = self._inbound, self.vm
+        while not self._stopping:
+            while inbound:
+                entry, args = inbound.popleft()
+                getattr(vm, entry)(*args)
+            more, deadline, load, *outbox = vm.step(
+                self._clock.now(), NO_LIMIT, time.monotonic() + THREAD_SLICE, *self._lightest()
+            )
+            self.load = load
+            if outbox:
+                self._loop.call_soon_threadsafe(self._drain, self, outbox)
+            if not more:
+                self._sleep(poll, deadline)
+
+    def _sleep(self, poll: select.poll, deadline: float | None) -> None:
+        self._armed = True
+        if self._inbound or self._stopping:
+            self._armed = False
+            return
+        timeout = None if deadline is None else max(0.0, deadline - self._clock.now()) * 1000
+        if poll.poll(timeout):
+            try:
+                os.read(self._read, 4096)
+            except BlockingIOError:
+                pass
+        self._armed = False
