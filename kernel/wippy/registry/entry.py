@@ -12,11 +12,15 @@ __all__ = ["Entry", "Place", "join_id", "qualify", "split_id"]
 
 
 class Place(msgspec.Struct, frozen=True):
-    """Where an entry was written: the file as the user knows it, the line it starts on, and the line of each field."""
+    """Where an entry was written: the file as the user knows it, the line it starts on, and the line of each field.
+
+    `sources` names, for a field path such as `source` or `steps[0].text`, the file that its text was read from.
+    """
 
     file: str
     line: int = 0
     fields: dict[str, int] = {}
+    sources: dict[str, str] = {}
 
     def at(self, field: str | None = None) -> str:
         """Return `file:line`, the line being that of `field` where the file has it."""

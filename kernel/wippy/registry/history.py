@@ -13,12 +13,13 @@ __all__ = ["History", "MemoryHistory", "Version"]
 
 
 class Version(msgspec.Struct, frozen=True):
-    """One committed change. Ids count from 1; `previous` is 0 for the first."""
+    """One committed change. Ids count from 1; `previous` is 0 for the first; `boot` marks what files brought."""
 
     id: int
     previous: int
     operations: tuple[Operation, ...]
     time: float = 0.0
+    boot: bool = False
 
 
 class History(Protocol):
@@ -29,6 +30,9 @@ class History(Protocol):
 
     def append(self, version: Version) -> None:
         """Store a version; it must be durable, as far as the storage goes, when this returns."""
+
+    def close(self) -> None:
+        """Let go of the storage."""
 
 
 class MemoryHistory:
@@ -42,3 +46,6 @@ class MemoryHistory:
 
     def append(self, version: Version) -> None:
         self._versions.append(version)
+
+    def close(self) -> None:
+        self._versions.clear()

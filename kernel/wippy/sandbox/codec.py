@@ -19,11 +19,25 @@ ERROR = 1
 PAYLOAD = 2
 
 
-class Payload(msgspec.Struct):
-    """A value with its format, as `payload.new` makes it in Lua (manual page lua/data/payload)."""
+class Payload:
+    """A value with its format, as `payload.new` makes it in Lua (manual page lua/data/payload).
 
-    format: str
-    value: Any
+    No Struct or dataclass: msgspec would write those as maps, without asking `_encode_extra`.
+    """
+
+    __slots__ = ("format", "value")
+
+    def __init__(self, format: str, value: Any) -> None:
+        self.format = format
+        self.value = value
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Payload) and (self.format, self.value) == (other.format, other.value)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        return f"Payload({self.format!r}, {self.value!r})"
 
 
 def _encode_extra(value: Any) -> Any:

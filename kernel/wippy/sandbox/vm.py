@@ -1,8 +1,8 @@
 """One Lua VM: lupa's runtime with the kernel's chunks loaded, and the typed door to it.
 
-Invariant: only bytes, int, float, bool and None cross into Lua. lupa lets a `str` (under encoding=None), a list or a dict
-through as a live Python object, and an exception of a callback reaches the user's pcall with its frames: so callbacks are
-wrapped here, once, and everything structured travels as MessagePack bytes.
+Invariant: only bytes, int, float, bool and None cross into Lua. lupa lets a `str` (under encoding=None), a list or a
+dict through as a live Python object, and an exception of a callback reaches the user's pcall with its frames: so
+callbacks are wrapped here, once, and everything structured travels as MessagePack bytes.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import Any
 from lupa import lua54
 
 from wippy.errors import KINDS
+from wippy.scheduler import preempt
 
 __all__ = ["Scalar", "Vm", "VmSettings"]
 
@@ -24,6 +25,7 @@ Scalar = bytes | int | float | bool | None
 CHUNKS = (
     ("sandbox", "handles"),
     ("sandbox", "errors"),
+    ("sandbox", "durations"),
     ("sandbox", "values"),
     ("sandbox", "msgpack"),
     ("scheduler", "tasks"),
@@ -32,17 +34,23 @@ CHUNKS = (
     ("scheduler", "timers"),
     ("scheduler", "outbox"),
     ("scheduler", "payloads"),
+    ("sandbox", "json_encode"),
+    ("sandbox", "json_decode"),
     ("scheduler", "processes"),
+    ("scheduler", "budgets"),
     ("scheduler", "signals"),
     ("sandbox", "patterns"),
     ("sandbox", "sandbox"),
     ("scheduler", "code"),
+    ("scheduler", "options"),
     ("scheduler", "functions"),
     ("scheduler", "futures"),
     ("scheduler", "spawn"),
     ("scheduler", "main"),
 )
 
+#: Those of them that may be interrupted anywhere: they change nothing that others see, and may run for long.
+PREEMPTIBLE = {"values", "patterns"}
 
 
 class VmSettings:
@@ -55,6 +63,9 @@ class VmSettings:
         worker_count: int = 2,
         mailbox_limit: int = 1_000_000,
         memory_limit: int = 0,
+        quantum: float = preempt.QUANTUM,
+        stall_limit: float = preempt.STALL_LIMIT,
+        native: bool = preempt.NATIVE,
         seed: int = 0,
         clock: Callable[[], float],
         wall_clock: Callable[[], int],
@@ -64,6 +75,9 @@ class VmSettings:
         self.worker_count = worker_count
         self.mailbox_limit = mailbox_limit
         self.memory_limit = memory_limit
+        self.quantum = quantum
+        self.stall_limit = stall_limit
+        self.native = native
         self.seed = seed
         self.clock = clock
         self.wall_clock = wall_clock
@@ -110,7 +124,8 @@ class Vm:
         }.items():
             set_field(self._kernel, name.encode(), value)
         self._lua.execute(
-            b"local kernel, seed = ... math.randomseed(seed) kernel.random, kernel.math_random = math.random, math.random",
+            b"local kernel, seed = ... math.randomseed(seed) "
+            b"kernel.random, kernel.math_random = math.random, math.random",
             self._kernel,
             settings.seed,
         )
@@ -118,10 +133,18 @@ class Vm:
             b"return function(kernel, source, name) return assert(load(source, name, 't'))(kernel) end"
         )
         for package, name in CHUNKS:
-            load(self._kernel, _source(package, name), b"=[kernel] " + name.encode())
+            mark = b"=[kernel]~ " if name in PREEMPTIBLE else b"=[kernel] "
+            load(self._kernel, _source(package, name), mark + name.encode())
         self._load = load
+        self._watch = preempt.install(
+            self._lua,
+            self._kernel,
+            quantum=settings.quantum,
+            stall_limit=settings.stall_limit,
+            native=settings.native,
+        )
         get = self._lua.execute(b"return function(kernel, name) return kernel.entry[name] end")
-        entries = ("step", "signal", "complete", "sink_push", "sink_close", "call", "cancel_call", "memory")
+        entries = ("step", "signal", "complete", "sink_push", "sink_close", "call", "cancel_call", "memory", "check")
         for name in entries:
             setattr(self, name, get(self._kernel, name.encode()))
 
@@ -133,6 +156,11 @@ class Vm:
     call: Callable[..., None]
     cancel_call: Callable[[int], None]
     memory: Callable[[], int]
+    check: Callable[[bytes, bytes], bytes | None]
+
+    def leave(self) -> None:
+        """Tell that the thread which gave this VM its time is about to end; call it on that thread."""
+        preempt.leave(self._watch)
 
     def extend(self, name: str, source: bytes) -> Any:
         """Load a chunk of a plugin that works inside the VM with the kernel's own rights; returns what it returns."""

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
-from types import MappingProxyType
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from wippy.errors import INTERNAL, NOT_FOUND, Error
@@ -39,29 +38,22 @@ Command = Callable[..., Awaitable[Any]]
 
 
 class Commands:
-    """The table from command name to handler. Filled at boot, then frozen."""
+    """The table from command name to handler. Modules add theirs when the first entry uses them; none is ever replaced."""
 
     def __init__(self) -> None:
         self._table: dict[bytes, Command] = {}
-        self._frozen = False
 
     def register(self, name: str, handler: Command) -> None:
         """Register `handler(call, *args)`.
 
-        Raises Error(Internal) for a name that is taken, and after the table was frozen.
+        Raises Error(Internal) for a name that is taken and for a handler that is not async.
         """
         key = name.encode()
-        if self._frozen:
-            raise Error(f'command "{name}" comes too late: commands are registered at boot', INTERNAL)
         if key in self._table:
             raise Error(f'command "{name}" is registered twice', INTERNAL)
         if not asyncio.iscoroutinefunction(handler):
             raise Error(f'command "{name}" must be an async function', INTERNAL)
         self._table[key] = handler
-
-    def freeze(self) -> Mapping[bytes, Command]:
-        self._frozen = True
-        return MappingProxyType(self._table)
 
     def __getitem__(self, name: bytes) -> Command:
         try:

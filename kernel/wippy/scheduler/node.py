@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 import logging
 import re
-import threading
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
-from wippy.errors import CANCELED, INTERNAL, INVALID, NOT_FOUND, Error
+from wippy.errors import CANCELED, INTERNAL, INVALID, NOT_FOUND, RATE_LIMITED, Error
 from wippy.sandbox.codec import pack, unpack
-from wippy.sandbox.vm import Scalar, Vm, VmSettings
+from wippy.sandbox.vm import Vm, VmSettings
 from wippy.scheduler.clock import Clock, RealClock, VirtualClock
 from wippy.scheduler.commands import Call, Commands, Sink
+from wippy.scheduler.mailboxes import Exit, Mailboxes, Receive
+from wippy.scheduler.names import Names, Places
 from wippy.scheduler.worker import CANCEL, COMMAND, LOG, REPLY, SIGNAL, SLOTS, InlineWorker, ThreadWorker, Worker
 
 __all__ = ["Exit", "Node", "NodeSettings"]
@@ -26,22 +27,23 @@ log = logging.getLogger("wippy")
 _PID = re.compile(r"^\{(.*)\|0x([0-9a-f]+)\}$")
 _LEVELS = {b"debug": logging.DEBUG, b"info": logging.INFO, b"warn": logging.WARNING, b"error": logging.ERROR}
 
+#: Residues that the number in a pid can have: one for every VM there can ever be, and the last for Python's own pids.
+#: It is fixed, because pids must keep their meaning while threads are added.
+PID_SLOTS = 64
+MOST_THREADS = PID_SLOTS - 2
+PYTHON_SLOT = PID_SLOTS - 1
+
+#: Turns of the event loop without news after which everything counts as idle (virtual clock).
+IDLE_TURNS = 5
+
 
 class NodeSettings(msgspec.Struct):
-    """`threads`: workers beside the inline one. `seed` makes a run with a virtual clock reproducible."""
+    """`seed` makes a run with a virtual clock reproducible. Limits: messages in a mailbox, bytes of a VM (0: none)."""
 
-    threads: int = 0
     clock: Clock = msgspec.field(default_factory=RealClock)
     seed: int | None = None
     mailbox_limit: int = 1_000_000
     memory_limit: int = 0
-
-
-class Exit(msgspec.Struct):
-    """How a process ended: its value, or its error."""
-
-    value: Any = None
-    error: Error | None = None
 
 
 #: Gives the code bundle of an entry: {"modules": [...], "entries": [...]} as scheduler/lua/code.lua wants it.
@@ -54,52 +56,67 @@ class Node:
     def __init__(self, settings: NodeSettings, commands: Commands, code_source: CodeSource) -> None:
         self.clock = settings.clock
         self.commands = commands
+        self.mailboxes = Mailboxes(PID_SLOTS)
+        self.names = Names(self._announce_name)
+        self._places = Places()
         self._settings = settings
         self._code_source = code_source
         self._workers: list[Worker] = []
         self._tasks: dict[tuple[int, int], asyncio.Task[None]] = {}
         self._calls: dict[int, asyncio.Future[Any]] = {}
         self._requests: dict[int, asyncio.Future[Any]] = {}
-        self._exits: dict[str, list[asyncio.Future[Exit]]] = {}
         self._sinks: dict[tuple[int, int], Callable[[], None]] = {}
+        self._hosts: dict[str, dict[str, Any]] = {}
+        self._extensions: list[tuple[str, bytes]] = []
+        # What every worker must know, also those that come later: key -> encoded signal, in the order it was said.
+        self._state: dict[tuple[str, str], bytes] = {}
         self._last_id = 0
-        self._last_pid = 0
-        self._names: dict[str, str] = {}
-        self._names_lock = threading.Lock()
-        self._places: dict[str, list[int]] = {}
-        self._handlers = {
+        self._idle_turns = -1
+        self._handlers: dict[str, Callable[..., None]] = {
             "reply": self._on_reply,
-            "exited": self._on_exited,
+            "exited": self.mailboxes.exited,
             "request": self._on_request,
-            "send": self._on_send,
+            "send": self.mailboxes.deliver,
             "gone": lambda pid: None,
-            "link_down": lambda pid, source, error: None,
+            "link_down": lambda pid, source, error=None: None,
         }
-        self._mailboxes: dict[str, Callable[[str, str, tuple[Any, ...]], None]] = {}
-        self._waking = False
 
     # Life -----------------------------------------------------------------------------------------------------------
 
-    @property
-    def slots(self) -> int:
-        """How many residues a pid's number can have: one for every VM, and the last for Python's own mailboxes."""
-        return self._settings.threads + 2
-
-    @property
-    def thread_workers(self) -> list[int]:
-        return list(range(1, self._settings.threads + 1))
-
     async def start(self) -> None:
-        """Make the VMs and begin to run them."""
+        """Make the VM that runs in the event loop."""
         self._loop = asyncio.get_running_loop()
         self.commands.register("kernel.code", self._code)
-        self.commands.freeze()
-        for index in range(self._settings.threads + 1):
-            kind = InlineWorker if index == 0 else ThreadWorker
-            worker = kind(index, self._make_vm(index), self.clock, self._drain, self._lightest)
+        vm = self._make_vm(0)
+        self._workers.append(InlineWorker(0, vm, self.clock, self._drain, self._lightest, self._expect_idle))
+        if isinstance(self.clock, VirtualClock):
+            self.clock.changed = self._expect_idle
+        self._workers[0].start()
+
+    def ensure_threads(self, count: int) -> list[int]:
+        """Have at least `count` worker threads; returns the indexes of the first `count`.
+
+        With a virtual clock there are none and everything runs inline, so that a run is reproducible.
+        """
+        if not self.clock.real:
+            return [0]
+        count = max(1, min(count, MOST_THREADS))
+        while len(self._workers) <= count:
+            index = len(self._workers)
+            worker = ThreadWorker(index, self._make_vm(index), self.clock, self._drain, self._lightest)
+            for name, source in self._extensions:
+                worker.vm.extend(name, source)
+            for data in self._state.values():
+                worker.tell("signal", data)
+            for name, pid in self.names.all().items():
+                worker.tell("signal", pack(["name", name, pid]))
             self._workers.append(worker)
-        for worker in self._workers:
             worker.start()
+        return list(range(1, count + 1))
+
+    @property
+    def threads(self) -> int:
+        return len(self._workers) - 1
 
     async def stop(self) -> None:
         """Stop all workers and cancel what they wait for."""
@@ -109,6 +126,9 @@ class Node:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for dropped in list(self._sinks.values()):
+            dropped()
+        self._sinks.clear()
         for future in [*self._calls.values(), *self._requests.values()]:
             if not future.done():
                 future.set_exception(Error("the node stopped", CANCELED))
@@ -118,10 +138,10 @@ class Node:
         seed = self._settings.seed
         settings = VmSettings(
             worker_index=index,
-            worker_count=self.slots,
+            worker_count=PID_SLOTS,
             mailbox_limit=self._settings.mailbox_limit,
             memory_limit=self._settings.memory_limit,
-            seed=time.time_ns() if seed is None else seed + index,
+            seed=time.time_ns() + index if seed is None else seed + index,
             clock=self.clock.now,
             wall_clock=self.clock.wall,
             monotonic=time.monotonic,
@@ -129,17 +149,31 @@ class Node:
         return Vm(
             settings,
             {
-                "claim_name": self._claim_name,
-                "release_name": self._release_name,
-                "claim_place": self._claim_place,
-                "release_place": self._release_place,
+                "claim_name": self.names.claim,
+                "release_name": self.names.release,
+                "claim_place": self._places.claim,
+                "release_place": self._places.release,
             },
         )
 
-    def extend(self, name: str, source: bytes) -> None:
-        """Load a plugin's in-VM chunk on every worker; call before `start` has let anything run."""
-        for worker in self._workers:
-            worker.vm.extend(name, source)
+    def extend(self, name: str, source: str) -> Any:
+        """Load a plugin's own chunk on every worker; returns what it returns in the inline VM."""
+        encoded = source.encode()
+        self._extensions.append((name, encoded))
+        for worker in self._workers[1:]:
+            worker.tell("extend", name, encoded)
+        return self.inline_vm.extend(name, encoded)
+
+    @property
+    def inline_vm(self) -> Vm:
+        """The VM in the event loop: only it may be called directly; say `wake` afterwards."""
+        return self._workers[0].vm
+
+    def wake(self) -> None:
+        """Let the inline worker look for work."""
+        worker = self._workers[0]
+        assert isinstance(worker, InlineWorker)
+        worker.wake()
 
     def _lightest(self) -> tuple[int, int]:
         workers = self._workers[1:] or self._workers
@@ -162,8 +196,6 @@ class Node:
             else:
                 assert op == LOG
                 self._log(a, b, c)
-        if not self.clock.real:
-            self._expect_idle()
 
     def _route(self, target: int, data: bytes) -> None:
         if target < len(self._workers):
@@ -174,9 +206,8 @@ class Node:
 
     def _log(self, level: bytes, message: bytes, record: bytes) -> None:
         fields = unpack(record)
-        if not isinstance(fields, dict):
-            fields = {}
-        log.log(_LEVELS.get(level, logging.INFO), "%s", message.decode(errors="replace"), extra={"wippy": fields})
+        extra = {"wippy": fields if isinstance(fields, dict) else {}}
+        log.log(_LEVELS.get(level, logging.INFO), "%s", message.decode(errors="replace"), extra=extra)
 
     # Commands -------------------------------------------------------------------------------------------------------
 
@@ -224,32 +255,24 @@ class Node:
     async def _code(self, _call: Call, entry_id: str) -> dict[str, Any]:
         return await self._code_source(entry_id)
 
-    # Calls and processes --------------------------------------------------------------------------------------------
+    # Calls ----------------------------------------------------------------------------------------------------------
 
     def _next_id(self) -> int:
         self._last_id += 1
         return self._last_id
 
-    async def call(
-        self,
-        function: str,
-        *args: Any,
-        context: dict[str, Any] | None = None,
-        timeout: float | None = None,
-        identity: dict[str, Any] | None = None,
-    ) -> Any:
+    async def call(self, function: str, *args: Any, **options: Any) -> Any:
         """Call a function and return its value.
 
-        `timeout` in seconds; `identity` is {"actor", "scope"} as the security plugin makes it. Raises the call's Error.
-        Cancelling the caller ends the call.
+        `options`: context (dict), timeout (seconds), actor and scope as the security plugin makes them. Raises the
+        call's Error. Cancelling the caller ends the call.
         """
         call_id = self._next_id()
         future: asyncio.Future[Any] = self._loop.create_future()
         self._calls[call_id] = future
-        options = {**(identity or {}), "context": context, "timeout": timeout}
         worker = self._workers[0]
         try:
-            worker.tell("call", call_id, function.encode(), pack(list(args)), pack(options))
+            worker.tell("call", call_id, function.encode(), pack(args), pack(options) if options else None)
             return await future
         except asyncio.CancelledError:
             worker.tell("cancel_call", call_id)
@@ -259,32 +282,51 @@ class Node:
 
     def _reply(self, call_id: int, ok: bool, data: bytes) -> None:
         future = self._calls.get(call_id)
-        if future is None or future.done():
-            return
-        value = unpack(data)
-        if ok:
-            future.set_result(value)
-        else:
-            future.set_exception(Error.of(value) if isinstance(value, Exception) else Error(str(value), INTERNAL))
+        if future is not None and not future.done():
+            _settle(future, *((unpack(data), None) if ok else (None, unpack(data))))
+
+    # Signals and requests -------------------------------------------------------------------------------------------
 
     def locate(self, pid: str) -> int:
         """Return the index of the worker that a pid lives on.
 
-        Raises Error(Invalid) for what is no pid.
+        Raises Error(Invalid) for what is no pid, Error(NotFound) for a worker that does not exist.
         """
         match = _PID.match(pid)
         if not match:
             raise Error(f'"{pid}" is not a pid', INVALID)
-        return (int(match[2], 16) - 1) % self.slots
+        index = (int(match[2], 16) - 1) % PID_SLOTS
+        if index >= len(self._workers) and index != PYTHON_SLOT:
+            raise Error(f"process {pid} not found", NOT_FOUND)
+        return index
+
+    def resolve(self, destination: str) -> str:
+        """Return the pid that a pid or registered name means.
+
+        Raises Error(NotFound) for a name that nobody holds.
+        """
+        if _PID.match(destination):
+            return destination
+        pid = self.names.get(destination)
+        if pid is None:
+            raise Error(f'process "{destination}" not found', NOT_FOUND)
+        return pid
 
     def signal(self, worker: int, op: str, *values: Any) -> None:
-        self._workers[worker].tell("signal", pack([op, *values]))
+        """Send a signal to a worker (scheduler/lua/signals.lua lists them)."""
+        self._route(worker, pack([op, *values]))
 
     def broadcast(self, op: str, *values: Any) -> None:
-        """Send a signal to every worker."""
+        """Send a signal to every worker there is."""
         data = pack([op, *values])
         for worker in self._workers:
             worker.tell("signal", data)
+
+    def announce(self, key: str, op: str, *values: Any) -> None:
+        """Send a signal to every worker there is or will be; a later one with the same op and key replaces it."""
+        self._state.pop((op, key), None)
+        self._state[op, key] = pack([op, *values])
+        self.broadcast(op, *values)
 
     async def request(self, worker: int, op: str, *values: Any) -> Any:
         """Ask a worker; returns its value or raises its Error."""
@@ -292,19 +334,29 @@ class Node:
         future: asyncio.Future[Any] = self._loop.create_future()
         self._requests[request_id] = future
         try:
-            self.signal(worker, "request", self.slots - 1, request_id, op, *values)
+            self.signal(worker, "request", PYTHON_SLOT, request_id, op, *values)
             return await future
         finally:
             self._requests.pop(request_id, None)
 
     def _on_reply(self, request_id: int, value: Any = None, error: Any = None) -> None:
         future = self._requests.get(request_id)
-        if future is None or future.done():
-            return
-        if error is None:
-            future.set_result(value)
-        else:
-            future.set_exception(error)
+        if future is not None and not future.done():
+            _settle(future, value, error)
+
+    def _on_request(self, worker: int, request_id: int, op: str, pid: str, *values: Any) -> None:
+        """A worker asks about a pid of Python's: to follow, monitor or link it."""
+        try:
+            if op == "follow":
+                self.mailboxes.on_end(pid, lambda pid: self.signal(worker, "gone", pid))
+            elif op in ("monitor", "link"):
+                watcher = values[0]
+                self.mailboxes.on_end(pid, lambda pid: self.signal(worker, "exited", watcher, pid))
+            self.signal(worker, "reply", request_id, True)
+        except Error as problem:
+            self.signal(worker, "reply", request_id, None, problem)
+
+    # Processes ------------------------------------------------------------------------------------------------------
 
     async def spawn(self, process: str, host: str, *args: Any, **options: Any) -> str:
         """Start a process and return its pid.
@@ -314,36 +366,49 @@ class Node:
         record = self._hosts.get(host)
         if record is None:
             raise Error(f"process host {host} not found, or not running", NOT_FOUND)
-        workers = [w for w in self._workers if w.index in record["workers"]]
-        worker = min(workers, key=lambda w: w.load)
-        if record["limited"] and not self._claim_place(host.encode()):
-            raise Error(f"host {host} is full (max_processes)", "RateLimited", retryable=True)
+        if record["limited"] and not self._places.claim(host.encode()):
+            raise Error(f"host {host} is full (max_processes)", RATE_LIMITED, retryable=True)
+        worker = min((self._workers[i] for i in record["workers"]), key=lambda w: w.load)
         worker.load += 1
-        packed = {"n": len(args), **{i + 1: a for i, a in enumerate(args)}}
+        packed: dict[str | int, Any] = {"n": len(args), **{i + 1: value for i, value in enumerate(args)}}
         pid: str = await self.request(worker.index, "spawn", process, host, packed, options)
         return pid
 
-    async def send(self, pid: str, topic: str, *values: Any) -> None:
-        """Send a message to a pid or a registered name.
+    async def spawn_watched(
+        self, process: str, host: str, *args: Any, **options: Any
+    ) -> tuple[str, asyncio.Future[Exit]]:
+        """Start a process; returns its pid and a future of how it ends, which misses nothing however soon that is."""
+        watcher = self.mailboxes.new_pid("kernel")
+        future = self.mailboxes.expect(watcher)
+        try:
+            pid = await self.spawn(process, host, *args, monitor=watcher, **options)
+        except BaseException:
+            self.mailboxes.forget(watcher)
+            raise
+        return pid, future
 
-        Raises Error(NotFound) when there is no such process.
+    async def send(self, destination: str, topic: str, *values: Any, source: str | None = None) -> None:
+        """Send a message to a pid or a registered name; returns when it is in the mailbox.
+
+        Raises Error(NotFound) when there is no such process, Error(RateLimited) when its mailbox is full.
         """
-        pid = self.resolve(pid)
-        self.signal(self.locate(pid), "send", pid, None, topic, len(values), *values)
+        pid = self.resolve(destination)
+        worker = self.locate(pid)
+        if worker == PYTHON_SLOT:
+            self.mailboxes.deliver(pid, source or "", topic, len(values), *values)
+            return
+        await self.request(worker, "send", pid, source or self.mailboxes.watcher, topic, len(values), *values)
 
-    def resolve(self, destination: str) -> str:
-        """Return the pid that a pid or registered name means."""
-        if destination.startswith("{"):
-            return destination
-        pid = self._names.get(destination)
-        if pid is None:
-            raise Error(f'process "{destination}" not found', NOT_FOUND)
-        return pid
+    def post(self, pid: str, source: str, topic: str, *values: Any) -> None:
+        """Send a message without waiting; one to a process that has ended is dropped."""
+        self.signal(self.locate(pid), "send", pid, source, topic, len(values), *values)
 
     async def cancel(self, pid: str, reason: str | None = None) -> None:
+        """Ask a process to end: it gets a CANCEL event and may take its time."""
         await self.request(self.locate(pid), "cancel", pid, None, reason)
 
     async def terminate(self, pid: str) -> None:
+        """End a process where it stands."""
         await self.request(self.locate(pid), "terminate", pid)
 
     async def wait(self, pid: str) -> Exit:
@@ -351,114 +416,56 @@ class Node:
 
         Raises Error(NotFound) when it has ended already.
         """
-        future = await self.watch(pid)
-        return await future
+        return await (await self.watch(pid))
 
     async def watch(self, pid: str) -> asyncio.Future[Exit]:
         """Return a future of how a process will end."""
-        future: asyncio.Future[Exit] = self._loop.create_future()
-        self._exits.setdefault(pid, []).append(future)
+        future = self.mailboxes.expect(pid)
         try:
-            await self.request(self.locate(pid), "monitor", pid, self._watcher)
+            await self.request(self.locate(pid), "monitor", pid, self.mailboxes.watcher)
         except Error:
-            self._exits.pop(pid, None)
+            self.mailboxes.forget(pid)
             raise
         return future
 
-    def _on_exited(self, _watcher: str, pid: str, value: Any = None, error: Error | None = None) -> None:
-        for future in self._exits.pop(pid, ()):
-            if not future.done():
-                future.set_result(Exit(value, error))
-
-    # Python's own mailboxes -----------------------------------------------------------------------------------------
-
-    def new_pid(self, host: str) -> str:
-        """Return a fresh pid that belongs to Python."""
-        number = self._last_pid * self.slots + self.slots
-        self._last_pid += 1
-        return f"{{{host}|0x{number:05x}}}"
-
-    @property
-    def _watcher(self) -> str:
-        return f"{{kernel|0x{self.slots:05x}}}"
-
-    def open_mailbox(self, host: str, receive: Callable[[str, str, tuple[Any, ...]], None]) -> str:
-        """Make a pid whose messages go to `receive(from, topic, values)`."""
-        pid = self.new_pid(host)
-        self._mailboxes[pid] = receive
-        return pid
+    def open_mailbox(self, host: str, receive: Receive) -> str:
+        """Make a pid of Python's whose messages go to `receive(from, topic, values)`."""
+        return self.mailboxes.open(host, receive)
 
     def close_mailbox(self, pid: str) -> None:
-        self._mailboxes.pop(pid, None)
+        """End such a pid: who monitors it is told."""
+        for tell in self.mailboxes.close(pid):
+            tell(pid)
 
-    def _on_send(self, pid: str, source: str, topic: str, _count: int, *values: Any) -> None:
-        receive = self._mailboxes.get(pid)
-        if receive:
-            receive(source, topic, values)
+    # Hosts ----------------------------------------------------------------------------------------------------------
 
-    def _on_request(self, worker: int, request_id: int, op: str, pid: str, *_values: Any) -> None:
-        if pid in self._mailboxes:
-            self.signal(worker, "reply", request_id, True)
-        else:
-            self.signal(worker, "reply", request_id, None, Error(f"process {pid} not found", NOT_FOUND))
-
-    # Hosts, names, limits -------------------------------------------------------------------------------------------
-
-    @property
-    def _hosts(self) -> dict[str, dict[str, Any]]:
-        return self.__dict__.setdefault("_host_records", {})  # type: ignore[no-any-return]
-
-    def add_host(self, host: str, *, max_processes: int = 0, workers: list[int] | None = None) -> None:
-        """Make a process host known to every worker. Without threads everything runs inline."""
-        record = {
-            "id": host,
-            "workers": workers or self.thread_workers or [0],
-            "limited": max_processes > 0,
-        }
-        self._places[host] = [0, max_processes]
+    def add_host(
+        self,
+        host: str,
+        *,
+        workers: list[int],
+        max_processes: int = 0,
+        limits: Mapping[str, float] | None = None,
+    ) -> None:
+        """Let processes be spawned on a host. `limits` go to the scheduler's Lua half: cpu (s) and memory (bytes)."""
+        self._places.limit(host, max_processes)
+        record = {"id": host, "workers": workers, "limited": max_processes > 0, "limits": dict(limits or {})}
         self._hosts[host] = record
-        self.broadcast("host", host, record)
+        self.announce(host, "host", host, record)
 
     def remove_host(self, host: str) -> None:
+        """Let nothing more be spawned on a host; what runs there goes on."""
         self._hosts.pop(host, None)
-        self.broadcast("host", host, None)
+        self.announce(host, "host", host, None)
 
-    def _claim_place(self, host: Scalar) -> Scalar:
-        assert isinstance(host, bytes)
-        with self._names_lock:
-            place = self._places[host.decode()]
-            if place[0] >= place[1]:
-                return False
-            place[0] += 1
-            return True
+    async def processes(self, host: str) -> list[str]:
+        """Return the pids on a host."""
+        lists = [await self.request(worker.index, "processes", host) for worker in self._workers]
+        return [pid for pids in lists for pid in pids]
 
-    def _release_place(self, host: Scalar) -> Scalar:
-        assert isinstance(host, bytes)
-        with self._names_lock:
-            self._places[host.decode()][0] -= 1
-        return None
-
-    def _claim_name(self, name: Scalar, pid: Scalar) -> Scalar:
-        assert isinstance(name, bytes)
-        assert isinstance(pid, bytes)
-        with self._names_lock:
-            holder = self._names.setdefault(name.decode(), pid.decode())
-            if holder == pid.decode():
-                self._announce(name.decode(), holder)
-            return holder.encode()
-
-    def _release_name(self, name: Scalar, pid: Scalar) -> Scalar:
-        assert isinstance(name, bytes)
-        assert isinstance(pid, bytes)
-        with self._names_lock:
-            if self._names.get(name.decode()) == pid.decode():
-                del self._names[name.decode()]
-                self._announce(name.decode(), None)
-        return None
-
-    def _announce(self, name: str, pid: str | None) -> None:
-        # Under the lock, so that every worker hears of names in one order. Thread workers take it from their deque;
-        # the inline worker's VM may be running this very call, so it hears with the event loop's next turn.
+    def _announce_name(self, name: str, pid: str | None) -> None:
+        # Thread workers take it from their deque; the inline worker's VM may be running this very call, so it hears
+        # with the event loop's next turn.
         data = pack(["name", name, pid])
         for worker in self._workers[1:]:
             worker.tell("signal", data)
@@ -467,20 +474,34 @@ class Node:
     # Virtual time ---------------------------------------------------------------------------------------------------
 
     def _expect_idle(self) -> None:
-        if not self._waking:
-            self._waking = True
-            self._loop.call_soon(self._jump_if_idle)
-
-    def _jump_if_idle(self) -> None:
-        self._waking = False
-        worker = self._workers[0]
-        assert isinstance(worker, InlineWorker)
-        assert isinstance(self.clock, VirtualClock)
-        if worker.busy or self._tasks:
-            if worker.busy:
-                self._expect_idle()
+        """Something happened: once a few turns of the loop bring nothing more, time may jump."""
+        if self.clock.real:
             return
-        if worker.deadline is not None:
-            self.clock.advance_to(worker.deadline)
+        if self._idle_turns < 0:
+            self._loop.call_soon(self._count_idle)
+        self._idle_turns = 0
+
+    def _count_idle(self) -> None:
+        worker, clock = self._workers[0], self.clock
+        assert isinstance(worker, InlineWorker)
+        assert isinstance(clock, VirtualClock)
+        if worker.busy or self._tasks or clock.held:
+            self._idle_turns = -1  # whatever ends this calls _expect_idle
+            return
+        self._idle_turns += 1
+        if self._idle_turns <= IDLE_TURNS:
+            self._loop.call_soon(self._count_idle)
+            return
+        self._idle_turns = -1
+        deadlines = [d for d in (worker.deadline, clock.next_deadline()) if d is not None]
+        if deadlines:
+            clock.advance_to(min(deadlines))
             worker.wake()
             self._expect_idle()
+
+
+def _settle(future: asyncio.Future[Any], value: Any, error: Any) -> None:
+    if error is None:
+        future.set_result(value)
+    else:
+        future.set_exception(error if isinstance(error, Error) else Error(str(error), INTERNAL))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import select
 import threading
@@ -52,7 +53,15 @@ class Worker(Protocol):
 class InlineWorker:
     """Runs its VM in the event loop, a short slice at a time."""
 
-    def __init__(self, index: int, vm: Vm, clock: Clock, drain: Drain, lightest: Callable[[], tuple[int, int]]) -> None:
+    def __init__(
+        self,
+        index: int,
+        vm: Vm,
+        clock: Clock,
+        drain: Drain,
+        lightest: Callable[[], tuple[int, int]],
+        idle: Callable[[], None],
+    ) -> None:
         self.index = index
         self.vm = vm
         self.load = 0
@@ -61,18 +70,19 @@ class InlineWorker:
         self._clock = clock
         self._drain = drain
         self._lightest = lightest
+        self._idle = idle
         self._loop = asyncio.get_running_loop()
         self._timer: asyncio.TimerHandle | None = None
         # Invariant: True exactly while a slice is scheduled or running.
         self.busy = False
         self._stopped = False
-        self._inside = False
 
     def start(self) -> None:
         self.wake()
 
     async def stop(self) -> None:
         self._stopped = True
+        self.vm.leave()
         if self._timer:
             self._timer.cancel()
 
@@ -104,6 +114,7 @@ class InlineWorker:
             return
         self.busy = False
         self._arm(deadline)
+        self._idle()
 
     def _arm(self, deadline: float | None) -> None:
         if self._timer:
@@ -152,12 +163,16 @@ class ThreadWorker:
             self._ring()
 
     def _ring(self) -> None:
-        try:
+        with contextlib.suppress(BlockingIOError):  # the pipe is full of rings already
             os.write(self._write, b"\0")
-        except BlockingIOError:  # the pipe is full of rings already
-            pass
 
     def _run(self) -> None:
+        try:
+            self._serve()
+        finally:
+            self.vm.leave()
+
+    def _serve(self) -> None:
         # Below the event loop in priority: with as many spinning processes as cores, requests still get answered.
         os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 5)
         poll = select.poll()
@@ -183,8 +198,6 @@ class ThreadWorker:
             return
         timeout = None if deadline is None else max(0.0, deadline - self._clock.now()) * 1000
         if poll.poll(timeout):
-            try:
+            with contextlib.suppress(BlockingIOError):
                 os.read(self._read, 4096)
-            except BlockingIOError:
-                pass
         self._armed = False

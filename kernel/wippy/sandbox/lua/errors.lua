@@ -1,7 +1,8 @@
 --- Error objects (manual page lua/core/errors): value class with slots message, kind, retryable, details, stack.
 local kernel = ...
 
-local getmetatable, setmetatable, type, tostring, concat = debug.getmetatable, setmetatable, type, tostring, table.concat
+local getmetatable, setmetatable, rawset, type, tostring = debug.getmetatable, setmetatable, rawset, type, tostring
+local concat = table.concat
 local traceback, getinfo, sub, find = debug.traceback, debug.getinfo, string.sub, string.find
 
 local MESSAGE, KIND, RETRYABLE, DETAILS, STACK = 1, 2, 3, 4, 5
@@ -104,7 +105,7 @@ end
 function kernel.to_error(value, kind, stack)
   if getmetatable(value) == class then
     if stack and not value[STACK] then
-      value[STACK] = stack
+      rawset(value, STACK, stack)
     end
     return value
   end

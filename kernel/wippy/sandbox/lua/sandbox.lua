@@ -120,6 +120,19 @@ local function sandbox_rawset(table_, key, value)
   return rawset(table_, key, value)
 end
 
+-- The handler runs where the error is raised. When that is the kill hook, no hook fires in there: it would never end.
+local function sandbox_xpcall(fn, handler, ...)
+  if type(handler) ~= "function" then
+    error("bad argument #2 to 'xpcall' (function expected, got " .. kernel.type(handler) .. ")", 2)
+  end
+  return xpcall(fn, function(problem)
+    if kernel.killed() then
+      return problem
+    end
+    return handler(problem)
+  end, ...)
+end
+
 kernel.base = {
   _VERSION = "Lua 5.4",
   assert = assert,
@@ -128,7 +141,7 @@ kernel.base = {
   next = sandbox_next,
   pairs = sandbox_pairs,
   pcall = pcall,
-  xpcall = xpcall,
+  xpcall = sandbox_xpcall,
   select = select,
   tonumber = tonumber,
   tostring = sandbox_tostring,

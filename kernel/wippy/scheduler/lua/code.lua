@@ -26,13 +26,21 @@ local function deep_freeze(value)
   return value
 end
 
---- Run a module's chunk; what it returns is what user code gets, frozen.
-function kernel.define_module(name, source, origin)
-  local chunk, problem = load(source, "=[kernel] " .. origin, "t")
-  if not chunk then
-    error(problem, 0)
+--- Permission actions of module functions: name -> { function name -> action }.
+kernel.permissions = {}
+
+--- Run a module's chunks; what the last returns is what user code gets, frozen.
+function kernel.define_module(record)
+  local value
+  for i = 1, #record.sources do
+    local chunk, problem = load(record.sources[i], "=[kernel] " .. record.name, "t")
+    if not chunk then
+      error(problem, 0)
+    end
+    value = chunk(kernel)
   end
-  modules[name] = deep_freeze(chunk(kernel))
+  kernel.permissions[record.name] = record.permissions
+  modules[record.name] = deep_freeze(value)
 end
 
 function kernel.module(name)
@@ -49,6 +57,14 @@ local function compile(source, name)
   -- The wrapper may be what failed or what the message speaks of: let the plain source speak for itself.
   local plain, plain_problem = load(source, "@" .. name, "t", {})
   return nil, plain_problem or (plain and problem)
+end
+
+--- Tell what is wrong with a chunk, or nil: for Python, when an entry arrives.
+function kernel.check_source(source, name)
+  local chunk, problem = compile(source, name)
+  if not chunk then
+    return problem
+  end
 end
 
 local function require_for(code)
@@ -87,6 +103,13 @@ local function define(fields)
   fields.scope = scope
   scope.require = require_for(fields)
   fields.source = nil
+  if fields.call_options then
+    local defaults, err = kernel.call_options(fields.call_options)
+    if not defaults then
+      return nil, err
+    end
+    fields.defaults = defaults
+  end
   fields.factory = factory
   fields.globals = { __index = scope, __metatable = false }
   return fields
@@ -105,7 +128,7 @@ function kernel.load_code(id)
   for i = 1, #bundle.modules do
     local module = bundle.modules[i]
     if not modules[module.name] then
-      kernel.define_module(module.name, module.source, module.origin)
+      kernel.define_module(module)
     end
   end
   for i = 1, #bundle.entries do -- libraries first, the entry itself last

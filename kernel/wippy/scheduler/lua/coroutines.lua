@@ -5,7 +5,7 @@
 -- a wait, a preemption) are told apart.
 local kernel = ...
 
-local resume, yield, create, running, status = coroutine.resume, coroutine.yield, coroutine.create, coroutine.running, coroutine.status
+local yield, create, running, status = coroutine.yield, coroutine.create, coroutine.running, coroutine.status
 local close, is_yieldable, error, type, setmetatable = coroutine.close, coroutine.isyieldable, error, type, setmetatable
 local S, BLOCK = kernel.state, kernel.BLOCK
 local USER = {}
@@ -14,27 +14,17 @@ local USER = {}
 local owner = setmetatable({}, { __mode = "k" })
 
 local function receive_from(co, ok, tag, ...)
-  local publish = kernel.publish
-  if publish then
-    publish((running()))
-  end
   if not ok then
     return false, tag
   elseif tag == USER then
     return true, ...
   elseif tag == BLOCK then
-    return receive_from(co, kernel.switch(co, yield(BLOCK)))
+    return receive_from(co, kernel.resume(co, yield(BLOCK)))
   end
-  yield() -- preempted: let others run, then go on inside
-  return receive_from(co, kernel.switch(co))
-end
-
-function kernel.switch(co, ...)
-  local publish = kernel.publish
-  if publish then
-    publish(co)
+  if is_yieldable() then
+    yield() -- preempted: let others run, then go on inside
   end
-  return resume(co, ...)
+  return receive_from(co, kernel.resume(co))
 end
 
 local library = {}
@@ -57,7 +47,7 @@ function library.resume(co, ...)
   if owner[co] ~= S.proc then
     return false, "cannot resume a coroutine of another owner"
   end
-  return receive_from(co, kernel.switch(co, ...))
+  return receive_from(co, kernel.resume(co, ...))
 end
 
 local function unwrap(ok, ...)
@@ -98,7 +88,11 @@ function library.close(co)
   if owner[co] ~= S.proc then
     error("cannot close a coroutine of another owner", 2)
   end
-  return close(co)
+  local state = status(co)
+  if state == "suspended" or state == "dead" then
+    return kernel.close_coroutine(co)
+  end
+  return close(co) -- raises
 end
 
 --- coroutine.spawn (manual page lua/core/base): a task of the same process that may use channels.

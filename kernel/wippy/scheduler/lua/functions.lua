@@ -129,6 +129,22 @@ function kernel.start_call(code, args, parent, options, reply, waiter)
   return frame
 end
 
+--- Let a frame or process run as the identity that its entry, or its service, names.
+function kernel.assume_identity(proc, security)
+  if security.actor then
+    proc.actor = { id = security.actor.id, meta = security.actor.meta }
+  end
+  if security.policies or security.groups then
+    proc.scope = { policies = security.policies or {}, groups = security.groups or {} }
+  end
+end
+
+--- Ask whether the running code may do `action` on `resource`: true, or nil and an Error(PermissionDenied). Everything
+-- is allowed until a security plugin replaces this; so it is looked up at every call.
+function kernel.permit()
+  return true
+end
+
 --- Merge context values into what is inherited, without changing the inherited table.
 function kernel.merge_context(base, values)
   local merged = {}
@@ -189,15 +205,10 @@ local function adopt(parent, frame)
   parent.pending = parent.pending + 1
 end
 
-local function call_once(id, args, options)
-  local code, err = kernel.load_code(id)
-  if not code then
-    return nil, err
-  end
+local function call_once(code, args, options)
   if code.kind == "function" then
     local parent = S.proc
-    local frame
-    frame, err = kernel.start_call(code, args, parent, options, wake, S.task)
+    local frame, err = kernel.start_call(code, args, parent, options, wake, S.task)
     if not frame then
       return nil, err
     end
@@ -206,7 +217,7 @@ local function call_once(id, args, options)
   elseif code.kind == "process" then
     return kernel.call_process(code, args, options)
   end
-  return nil, new_error(id .. " is a " .. code.kind .. ", not a function", "Invalid", false)
+  return nil, new_error(code.id .. " is a " .. code.kind .. ", not a function", "Invalid", false)
 end
 
 local NEVER_RETRIED = { Invalid = true, PermissionDenied = true, Internal = true }
@@ -231,13 +242,24 @@ local function may_retry(err, policy)
   return not (policy.skip_kinds and listed(policy.skip_kinds, kind))
 end
 
+-- The options of one call: what the entry says, overridden by what the caller says.
+local function effective(defaults, options)
+  return options and kernel.merge_context(defaults, options) or defaults
+end
+
 --- Call a function by id with packed args that belong to the callee; waits. Returns value, err.
--- `options` adds to those of kernel.start_call: retry{max_attempts, initial_delay, max_delay, backoff_factor, jitter,
--- retry_kinds, skip_kinds}, delays in seconds here.
+-- `options` adds to those of kernel.start_call: retry, as kernel.call_options parses it.
 function kernel.call(id, args, options)
+  local code, err = kernel.load_code(id)
+  if not code then
+    return nil, err
+  end
+  if code.defaults then
+    options = effective(code.defaults, options)
+  end
   local policy = options and options.retry
   if not policy then
-    return call_once(id, args, options)
+    return call_once(code, args, options)
   end
   local delay = policy.initial_delay
   for attempt = 1, policy.max_attempts do
@@ -245,14 +267,15 @@ function kernel.call(id, args, options)
     for i = 1, args.n do
       own[i] = kernel.copy(args[i])
     end
-    local value, err = call_once(id, own, options)
+    local value
+    value, err = call_once(code, own, options)
     if not is_error(err) or attempt == policy.max_attempts or not may_retry(err, policy) then
       return value, err
     end
     kernel.sleep(delay * (1 + policy.jitter * (2 * kernel.random() - 1)))
     delay = math.min(delay * policy.backoff_factor, policy.max_delay)
+    code = kernel.load_code(id) or code -- it may have changed while we waited
   end
-  return nil, new_error("retry.max_attempts must be at least 1", "Invalid", false)
 end
 
 --- Abandon a task of a future: the task and the calls that it waits for end.

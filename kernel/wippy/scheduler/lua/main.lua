@@ -108,10 +108,10 @@ function kernel.signal_handlers.installed(names)
 end
 
 --- A module that every entry sees without listing it.
-function kernel.signal_handlers.always(name, source, origin)
-  kernel.define_module(name, source, origin)
-  kernel.always[#kernel.always + 1] = name
-  kernel.base_scope[name] = kernel.module(name)
+function kernel.signal_handlers.always(record)
+  kernel.define_module(record)
+  kernel.always[#kernel.always + 1] = record.name
+  kernel.base_scope[record.name] = kernel.module(record.name)
 end
 
 function kernel.signal_handlers.stop(pid, message)
@@ -120,6 +120,9 @@ function kernel.signal_handlers.stop(pid, message)
     kernel.exit(proc, nil, new_error(message, "Canceled", false))
   end
 end
+
+--- Compile a chunk and forget it; returns the complaint or nil.
+entry.check = kernel.check_source
 
 --- How much memory the VM uses, in bytes.
 function entry.memory()

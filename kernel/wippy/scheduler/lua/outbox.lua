@@ -136,12 +136,15 @@ function kernel.drop_sinks(proc)
   proc.sinks = nil
 end
 
---- Write a log record: level is debug, info, warn or error; fields a table or nil.
-function kernel.log(level, message, fields, name)
+--- Write a log record: level is debug, info, warn or error; fields a table or nil, name of the logger and line of the
+-- program may be missing. Raises an Error(Invalid) for fields that are nested too deeply.
+function kernel.log(level, message, fields, name, line)
   local proc = S.proc
   local record = { fields = fields, logger = name }
   if proc then
-    record.pid, record.entry = kernel.pid_of(proc), proc.entry
+    local entry = proc.entry
+    record.pid, record.entry = kernel.pid_of(proc), entry
+    record.location = entry and line and entry .. ":" .. line
   end
   post(LOG, level, message, kernel.pack(record))
 end

@@ -1,11 +1,12 @@
---- Payloads: a value with its format (manual page lua/data/payload). Slots: value, format.
+--- Payloads: a value with its format (manual page lua/data/payload).
 --
 -- A payload that holds a table can be read like the table: unknown keys, #, pairs, ipairs and next reach the data
 -- (decision 1 of the reference), so a program that ignores the wrapper works too.
 local kernel = ...
 
-local getmetatable, setmetatable, type = debug.getmetatable, setmetatable, type
-local VALUE, FORMAT = 1, 2
+local getmetatable, rawget, setmetatable, type = debug.getmetatable, rawget, setmetatable, type
+-- The slots of a payload. Their keys are nobody else's, so that p[1] is the data's.
+local VALUE, FORMAT = {}, {}
 
 kernel.payload_formats = {
   JSON = "json/plain",
@@ -28,11 +29,14 @@ local class = kernel.value_class("Payload", methods, {
     if method ~= nil then
       return method
     end
-    local value = self[VALUE]
-    return type(value) == "table" and value[key] or nil
+    local value = rawget(self, VALUE) -- raw: a payload of nil has no such slot, which would lead here again
+    if type(value) == "table" then
+      return value[key]
+    end
+    return nil
   end,
   __len = function(self)
-    return #self[VALUE]
+    return #rawget(self, VALUE)
   end,
   __tostring = function(self)
     return "payload(" .. self[FORMAT] .. ")"
@@ -40,12 +44,24 @@ local class = kernel.value_class("Payload", methods, {
 })
 kernel.payload_class = class
 
+local function check(self, name)
+  if getmetatable(self) ~= class then
+    error("bad argument #1 to '" .. name .. "' (Payload expected, got " .. kernel.type(self) .. ")", 3)
+  end
+  return rawget(self, VALUE), rawget(self, FORMAT)
+end
+
+--- The value and the format of a payload; raises for anything else, naming the method that was called with it.
+kernel.payload_fields = check
+
+--- What the payload holds, encoded or not.
 function methods.data(self)
-  return self[VALUE]
+  return (check(self, "data"))
 end
 
 function methods.get_format(self)
-  return self[FORMAT]
+  local _, format = check(self, "get_format")
+  return format
 end
 
 --- Wrap a value that belongs to the receiver already.
@@ -53,25 +69,23 @@ function kernel.new_payload(value, format)
   if not format then
     format = kernel.is_error(value) and "golang/error" or "lua/any"
   end
-  return setmetatable({ value, format }, class)
+  return setmetatable({ [VALUE] = value, [FORMAT] = format }, class)
 end
 
 --- Return the table a payload holds, or nil if `value` is no payload or holds no table.
 function kernel.payload_table(value)
-  if getmetatable(value) == class and type(value[VALUE]) == "table" then
-    return value[VALUE]
-  end
-  return nil
+  local held = getmetatable(value) == class and rawget(value, VALUE)
+  return type(held) == "table" and held or nil
 end
 
 kernel.travels(class, function(payload)
-  return setmetatable({ kernel.copy(payload[VALUE]), payload[FORMAT] }, class)
+  return kernel.new_payload(kernel.copy(rawget(payload, VALUE)), payload[FORMAT])
 end)
 
 kernel.extension(2, class, function(payload)
-  return { format = payload[FORMAT], value = payload[VALUE] }
+  return { format = payload[FORMAT], value = rawget(payload, VALUE) }
 end, function(fields)
-  return setmetatable({ fields.value, fields.format }, class)
+  return kernel.new_payload(fields.value, fields.format)
 end)
 
 -- Numbers, strings and booleans from a future are themselves and answer :data() too (decision 1).

@@ -440,6 +440,11 @@ function exit(proc, value, err)
 end
 kernel.exit = exit
 
+--- Tell a process that its code, or a library it imports, has changed (set_options{upgradable = true}).
+function kernel.notify_outdated(proc, ids)
+  emit(proc, new_event(EVENT.OUTDATED, nil, { sources = copy(ids) }))
+end
+
 --- What a task's end means for its process. A second return value that is a string or an Error is a failure.
 local function main_ended(task, ok, value, err)
   local proc = task.proc
@@ -590,6 +595,13 @@ function control.unlink(pid, peer)
     proc.links[peer] = nil
   end
   return true
+end
+
+function control.take_name(pid, name)
+  if not procs[pid] then
+    return nil, not_found(pid)
+  end
+  return kernel.register_name(name, pid)
 end
 
 function control.follow(pid, worker)

@@ -62,6 +62,19 @@ end
 --- Which requests may wait.
 kernel.may_wait = {}
 
+requests.send = kernel.receive_signal
+
+--- The pids of a host's processes on this worker.
+function requests.processes(host)
+  local pids = {}
+  for pid, proc in next, kernel.procs do
+    if proc.home and proc.host == host then
+      pids[#pids + 1] = pid
+    end
+  end
+  return pids
+end
+
 function handlers.send(pid, from, topic, n, ...)
   kernel.receive_signal(pid, from, topic, n, ...)
 end

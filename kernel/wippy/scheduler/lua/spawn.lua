@@ -56,6 +56,9 @@ end
 
 local function start(code, host, args, plain, reply, waiter)
   local pid, proc = kernel.spawn_here(code, host, args, plain)
+  if plain.security or code.security then
+    kernel.assume_identity(proc, plain.security or code.security)
+  end
   proc.reply, proc.waiter = reply, waiter
   if plain.name then
     local ok, err = kernel.register_name(plain.name, pid)
@@ -127,15 +130,28 @@ function kernel.spawn(id, host_id, args, options)
   return pid, err
 end
 
-kernel.may_wait.spawn = true
-function kernel.requests.spawn(id, host_id, args, plain)
+-- The host and code for a request of another worker, which took a place: it goes back when nothing will start.
+local function prepare(id, host_id)
   local host = hosts[host_id]
   if not host then
+    kernel.release_place(host_id)
     return nil, new_error(format("process host %s not found, or not running", host_id), "NotFound", false)
   end
   local code, err = process_code(id)
   if not code then
+    if host.limited then
+      kernel.release_place(host_id)
+    end
     return nil, err
+  end
+  return host, code
+end
+
+kernel.may_wait.spawn = true
+function kernel.requests.spawn(id, host_id, args, plain)
+  local host, code = prepare(id, host_id)
+  if not host then
+    return nil, code
   end
   return start(code, host, args, plain)
 end
@@ -144,16 +160,12 @@ end
 
 kernel.may_wait.exec = true
 function kernel.requests.exec(id, host_id, args, plain)
-  local host = hosts[host_id]
+  local host, code = prepare(id, host_id)
   if not host then
-    return nil, new_error(format("process host %s not found, or not running", host_id), "NotFound", false)
-  end
-  local code, err = process_code(id)
-  if not code then
-    return nil, err
+    return nil, code
   end
   local S_task = S.task
-  local ok
+  local ok, err
   ok, err = start(code, host, args, plain, function(proc, value, failure)
     kernel.ready(proc.waiter, value, failure)
   end, S_task)

@@ -4,16 +4,22 @@
 -- in the next one, so nobody starves and the order is first come, first served.
 local kernel = ...
 
-local resume, yield, create = coroutine.resume, coroutine.yield, coroutine.create
+local yield, create = coroutine.yield, coroutine.create
 local unpack = table.unpack
 
 --- State that every chunk of the kernel shares. `task` and `proc` are what runs now.
 local S = { task = nil, proc = nil, preempted = false, switches = 0 }
 kernel.state = S
 
+-- Resume and close a coroutine so that preemption knows what runs; wippy.scheduler.preempt replaces them.
+kernel.resume, kernel.close_coroutine = coroutine.resume, coroutine.close
+
 -- What a coroutine of ours yields first. A preempted coroutine yields nothing at all.
 local BLOCK, DONE = {}, {}
 kernel.BLOCK, kernel.DONE = BLOCK, DONE
+
+-- What a preempted task is made runnable with: it tells a computation that goes on from one that begins.
+local PREEMPTED = {}
 
 -- Invariant: a task that waits is in neither list; a runnable one is in exactly one of them, once.
 local pass, size, position = {}, 0, 1
@@ -81,8 +87,9 @@ end
 --- Run tasks until none is runnable, `limit` switches were made, or `clock()` passes `deadline` (0: no deadline).
 -- Returns true while something is still runnable. A preempted task ends the slice: its time was everybody's.
 function kernel.run(limit, clock, deadline)
-  local publish = kernel.publish
+  local resume, cpu_clock = kernel.resume, kernel.cpu_clock
   local switches = 0
+  local resumed_at -- processor time at which the current task went on, if it had been preempted
   S.preempted = false
   while true do
     if position > size then
@@ -98,21 +105,27 @@ function kernel.run(limit, clock, deadline)
     if not task.dead then
       switches = switches + 1
       S.task, S.proc = task, task.proc
-      if publish then
-        publish(task.co)
+      local a = task.a
+      if a == PREEMPTED then
+        resumed_at = cpu_clock()
       end
-      local ok, what, value, err = resume(task.co, task.a, task.b, task.c)
+      local ok, what, value, err = resume(task.co, a, task.b, task.c)
       if what == BLOCK then
         local proc = task.proc
         if proc.pending == 0 and not proc.subscribed then
           suspects[proc] = true
         end
       elseif not ok then
-        ended(task, false, what)
+        ended(task, false, kernel.killed() and kernel.stall_error(task.proc) or what)
       elseif what == DONE then
         ended(task, true, value, err)
       else
-        ready(task)
+        local used = a == PREEMPTED and cpu_clock() - resumed_at or kernel.quantum
+        task.cpu = a == PREEMPTED and task.cpu + used or used
+        kernel.enforce_budgets(task)
+        if not task.dead then
+          ready(task, PREEMPTED)
+        end
         S.preempted = true
         break
       end
@@ -121,9 +134,7 @@ function kernel.run(limit, clock, deadline)
       end
     end
   end
-  if publish then
-    publish(nil)
-  end
+  kernel.end_slice()
   S.task, S.proc = nil, nil
   S.switches = S.switches + switches
   return count > 0 or position <= size

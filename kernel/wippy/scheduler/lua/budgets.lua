@@ -1,0 +1,31 @@
+--- Budgets: what a task may use before it blocks, and what happens to those that use more.
+--
+-- They are looked at where a task is preempted, so a program that stays below a slice pays nothing for them.
+local kernel = ...
+
+local new_error, format = kernel.new_error, string.format
+
+--- Seconds of processor time that a task of this process may use without blocking, or nil. A process has the
+-- `cpu_limit` of its host, a function call that of its entry.
+local function cpu_limit(proc)
+  local record = proc.home or proc.code
+  return record and record.cpu_limit
+end
+
+--- What a task fails with that ran into the stall limit where it could not be preempted (_native.c).
+function kernel.stall_error(proc)
+  return new_error(format(
+    "%s ran longer than %g s in a place that cannot be interrupted (a callback or metamethod called from C)",
+    proc.entry, kernel.stall_limit), "Timeout", false)
+end
+
+--- End the process of a task that was just preempted if it is over a limit.
+function kernel.enforce_budgets(task)
+  local proc = task.proc
+  local limit = cpu_limit(proc)
+  if limit and task.cpu > limit then
+    return kernel.exit(proc, nil, new_error(
+      format("%s used more than its %g s of processor time without waiting for anything (cpu_limit)", proc.entry, limit),
+      "Timeout", false))
+  end
+end
