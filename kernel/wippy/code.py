@@ -80,7 +80,8 @@ class CodeStore:
                 raise Error(f'{code.where}: import "{alias}": {target} imports this entry back', INVALID)
         complaint = self._check(code.source.encode(), code.file.encode())
         if complaint is not None:
-            raise Error(f"{code.where}: {complaint.decode(errors='replace')}", INVALID)
+            text = complaint.decode(errors="replace")
+            raise Error(text if text.startswith(code.where) else f"{code.where}: {text}", INVALID)
         self._codes[code.id] = code
         self._changed.add(code.id)
 

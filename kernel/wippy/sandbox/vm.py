@@ -39,6 +39,8 @@ CHUNKS = (
     ("scheduler", "processes"),
     ("scheduler", "budgets"),
     ("scheduler", "signals"),
+    ("sandbox", "pattern_program"),
+    ("sandbox", "pattern_matcher"),
     ("sandbox", "patterns"),
     ("sandbox", "sandbox"),
     ("scheduler", "code"),
@@ -50,7 +52,7 @@ CHUNKS = (
 )
 
 #: Those of them that may be interrupted anywhere: they change nothing that others see, and may run for long.
-PREEMPTIBLE = {"values", "patterns"}
+PREEMPTIBLE = {"values", "pattern_program", "pattern_matcher", "patterns"}
 
 
 class VmSettings:

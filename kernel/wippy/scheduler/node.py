@@ -78,6 +78,7 @@ class Node:
             "request": self._on_request,
             "send": self.mailboxes.deliver,
             "gone": lambda pid: None,
+            "crowded": lambda pid: None,
             "link_down": lambda pid, source, error=None: None,
         }
 

@@ -107,14 +107,14 @@ class InlineWorker:
         )
         self.load = load
         self.deadline = deadline
+        self.busy = more
         if outbox:
-            self._drain(self, outbox)
+            self._drain(self, outbox)  # what it delivers to this very worker wakes it again
         if more:
             self._loop.call_soon(self._slice)
-            return
-        self.busy = False
-        self._arm(deadline)
-        self._idle()
+        elif not self.busy:
+            self._arm(deadline)
+            self._idle()
 
     def _arm(self, deadline: float | None) -> None:
         if self._timer:

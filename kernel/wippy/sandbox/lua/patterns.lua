@@ -1,2 +1,373 @@
+--- find, match, gmatch and gsub as in Lua 5.4, with bounds: no call can keep the VM busy in C for long.
+--
+-- What can be shown to be quick goes to the C functions at once; those cannot raise then, so their messages never name
+-- this file. Everything else takes the careful way. Errors count as their message.
 local kernel = ...
-kernel.patterns = { find = string.find, match = string.match, gmatch = string.gmatch, gsub = string.gsub }
+
+local c_find, c_match, c_gmatch, c_gsub = string.find, string.match, string.gmatch, string.gsub
+local sub, rep, byte, concat, unpack = string.sub, string.rep, string.byte, table.concat, table.unpack
+local type, error, pcall, select, math_type = type, error, pcall, select, math.type
+local getinfo, getmetatable = debug.getinfo, debug.getmetatable
+local error_text, read_pattern = kernel.error_text, kernel.read_pattern
+local new_match, search_pattern = kernel.new_match, kernel.search_pattern
+
+--- Length of the longest string that one call may make, as for string.rep.
+local LONGEST = 64 * 1024 * 1024
+
+--- Product of the lengths of subject and text for a plain search in C.
+local PLAIN_WORK = 1000000000
+
+local CACHED = 1000
+
+-- Pattern -> longest subject for the C function, for sound patterns; and all programs that were read.
+local limits, programs, program_count = {}, {}, 0
+local iteration_limits, iteration_programs, iteration_count = {}, {}, 0
+
+local function program_of(pattern)
+  local program = programs[pattern]
+  if program then
+    return program
+  end
+  local problem
+  program, problem = read_pattern(pattern, false)
+  if not program then
+    return nil, problem
+  end
+  if program_count >= CACHED then
+    limits, programs, program_count = {}, {}, 0
+  end
+  programs[pattern], program_count = program, program_count + 1
+  limits[pattern] = program.sound and program.limit or nil
+  return program
+end
+
+local function iteration_program_of(pattern)
+  if byte(pattern, 1) ~= 94 then
+    return program_of(pattern)
+  end
+  local program = iteration_programs[pattern]
+  if not program then
+    local problem
+    program, problem = read_pattern(pattern, true)
+    if not program then
+      return nil, problem
+    end
+    if iteration_count >= CACHED then
+      iteration_limits, iteration_programs, iteration_count = {}, {}, 0
+    end
+    iteration_programs[pattern], iteration_count = program, iteration_count + 1
+    iteration_limits[pattern] = program.sound and program.limit or nil
+  end
+  return program
+end
+
+-- Errors as if the C function had been called by the caller of ours -----------------------------------------------------
+
+-- `level` is that of our function as seen from here.
+local function raise(name, problem, level)
+  if type(problem) == "string" then
+    problem = c_gsub(problem, "^bad argument #(%d+) to '[^']*'", function(position)
+      local caller = getinfo(level + 3, "n")
+      if caller and caller.namewhat == "method" then
+        position = position - 1
+        if position == 0 then
+          return "calling '" .. name .. "' on bad self"
+        end
+      end
+      return "bad argument #" .. position .. " to '" .. name .. "'"
+    end, 1)
+  end
+  error(problem, level + 2)
+end
+
+local function settle(name, ok, ...)
+  if ok then
+    return ...
+  end
+  raise(name, (...), 2)
+end
+
+-- Arguments as C takes them: numbers are strings, numeric strings are numbers. Whatever is wrong is left for C to say.
+local function as_text(value)
+  value = error_text(value)
+  return math_type(value) and value .. "" or value
+end
+
+local function is_position(value)
+  return value == nil or math.tointeger(tonumber(value)) ~= nil
+end
+
+local function start_of(init, size)
+  init = init and math.tointeger(tonumber(init)) or 1
+  if init > 0 then
+    return init
+  elseif init == 0 or init < -size then
+    return 1
+  end
+  return size + init + 1
+end
+
+-- find and match --------------------------------------------------------------------------------------------------------
+
+-- A plain search of what is long in a subject that is long, in pieces that each take a moment.
+local function plain_find(text, wanted, at)
+  local size, length = #text, #wanted
+  local piece = PLAIN_WORK // length // 10 + 1
+  while at + length - 1 <= size do
+    local first = c_find(sub(text, at, at + piece + length - 2), wanted, 1, true)
+    if first then
+      return at + first - 1, at + first + length - 2
+    end
+    at = at + piece
+  end
+  return nil
+end
+
+local function without_positions(state, first, _, ...)
+  if first == nil then
+    return nil
+  elseif state.program.captures == 0 then
+    return sub(state.text, first, _)
+  end
+  return ...
+end
+
+local function bounded_search(name, state, at)
+  if at > #state.text + 1 then
+    return nil
+  elseif name == "match" then
+    return without_positions(state, search_pattern(state, at))
+  end
+  return search_pattern(state, at)
+end
+
+local function careful(name, fn, text, pattern, init, plain)
+  text, pattern = as_text(text), as_text(pattern)
+  if type(text) ~= "string" or type(pattern) ~= "string" or not is_position(init) then
+    return settle(name, pcall(fn, text, pattern, init, plain))
+  end
+  if name == "find" and (plain or not c_find(pattern, "[%^%$%*%+%?%.%(%[%%%-]")) then
+    if #text * #pattern <= PLAIN_WORK then
+      return c_find(text, pattern, init, true)
+    end
+    return plain_find(text, pattern, start_of(init, #text))
+  end
+  local program, problem = program_of(pattern)
+  if not program then
+    raise(name, problem, 1)
+  elseif #text <= program.limit then
+    return settle(name, pcall(fn, text, pattern, init))
+  end
+  return settle(name, pcall(bounded_search, name, new_match(program, text), start_of(init, #text)))
+end
+
+local function find(text, pattern, init, plain)
+  local limit = limits[pattern]
+  if limit and type(text) == "string" and #text <= limit and (init == nil or math_type(init) == "integer") then
+    return c_find(text, pattern, init, plain)
+  end
+  return careful("find", c_find, text, pattern, init, plain)
+end
+
+local function match(text, pattern, init)
+  local limit = limits[pattern]
+  if limit and type(text) == "string" and #text <= limit and (init == nil or math_type(init) == "integer") then
+    return c_match(text, pattern, init)
+  end
+  return careful("match", c_match, text, pattern, init)
+end
+
+-- gmatch ----------------------------------------------------------------------------------------------------------------
+
+-- One step of an iteration: the results of a search, unless it is the empty match right behind the last one.
+local function advance(walk, first, last, ...)
+  if first == nil then
+    walk.at = nil
+    return nil
+  end
+  if last + 1 == walk.last then
+    walk.at = first + 1
+    return walk.step()
+  end
+  walk.at, walk.last = last + 1, last + 1
+  if walk.state.program.captures == 0 then
+    return sub(walk.state.text, first, last)
+  end
+  return ...
+end
+
+local function walk_matches(program, text, at)
+  local walk = { state = new_match(program, text), at = at }
+  function walk.step()
+    if walk.at == nil or walk.at > #text + 1 then
+      return nil
+    end
+    return advance(walk, search_pattern(walk.state, walk.at))
+  end
+  return function()
+    return settle("for iterator", pcall(walk.step))
+  end
+end
+
+local function gmatch(text, pattern, init)
+  text, pattern = as_text(text), as_text(pattern)
+  if type(text) ~= "string" or type(pattern) ~= "string" or not is_position(init) then
+    return settle("gmatch", pcall(c_gmatch, text, pattern, init))
+  end
+  local limit = limits[pattern] or iteration_limits[pattern]
+  if not limit or byte(pattern, 1) == 94 then
+    local program, problem = iteration_program_of(pattern)
+    if not program then
+      raise("gmatch", problem, 1)
+    end
+    limit = program.limit
+  end
+  if #text <= limit then
+    return c_gmatch(text, pattern, init) -- what it raises, it raises in the loop of the caller
+  end
+  return walk_matches(iteration_program_of(pattern), text, start_of(init, #text))
+end
+
+-- gsub ------------------------------------------------------------------------------------------------------------------
+
+local function expansion(template, text)
+  return function(first, last, ...)
+    local n = select("#", ...)
+    local captures = { ... }
+    return (c_gsub(template, "%%(.?)", function(code)
+      if code == "0" then
+        return sub(text, first, last)
+      elseif code == "%" then
+        return "%"
+      end
+      local index = byte(code) and byte(code) - 48 or -1
+      if index < 1 or index > 9 then
+        error("invalid use of '%' in replacement string", 0)
+      elseif index == 1 and n == 0 then
+        return sub(text, first, last)
+      elseif index > n then
+        error("invalid capture index %" .. code .. " in replacement string", 0)
+      end
+      return captures[index]
+    end))
+  end
+end
+
+-- value_of(first, last, captures...): what replaces a match.
+local function replacer(repl, text)
+  if type(repl) == "function" then
+    return function(first, last, ...)
+      if select("#", ...) == 0 then
+        return repl(sub(text, first, last))
+      end
+      return (repl(...))
+    end
+  elseif type(repl) == "table" then
+    return function(first, last, capture)
+      if capture == nil then
+        return repl[sub(text, first, last)]
+      end
+      return repl[capture]
+    end
+  elseif c_find(repl, "%", 1, true) then
+    return expansion(repl, text)
+  end
+  return function()
+    return repl
+  end
+end
+
+local function replace(value_of, behind, first, last, ...)
+  if first == nil or last + 1 == behind then
+    return first, last
+  end
+  return first, last, true, value_of(first, last, ...)
+end
+
+-- gsub step by step: the callback may be preempted, and may wait.
+local function substitute(text, value_of, most, anchored, search)
+  local parts, n, size = {}, 0, 0
+  local at, behind, count = 1, nil, 0
+  while count < most and at <= #text + 1 do
+    local first, last, matched, value = replace(value_of, behind, search(at))
+    if first == nil then
+      break
+    end
+    if matched then
+      count = count + 1
+      if not value then
+        value = sub(text, first, last)
+      elseif type(value) ~= "string" and type(value) ~= "number" then
+        error("invalid replacement value (a " .. kernel.type(value) .. ")", 0)
+      end
+      parts[n + 1], parts[n + 2] = sub(text, at, first - 1), value
+      size = size + first - at + #(value .. "")
+      n = n + 2
+      at, behind = last + 1, last + 1
+    else
+      n = n + 1
+      parts[n] = sub(text, at, first)
+      size = size + first - at + 1
+      at = first + 1
+    end
+    if size > LONGEST then
+      error("resulting string too large", 0)
+    elseif anchored then
+      break
+    end
+  end
+  if count == 0 then
+    return text, 0
+  end
+  parts[n + 1] = sub(text, at)
+  return concat(parts), count
+end
+
+local function gsub_in_lua(program, text, pattern, repl, most)
+  local search
+  if program.sound and #text <= program.limit then
+    function search(at)
+      return c_find(text, pattern, at)
+    end
+  else
+    local state = new_match(program, text)
+    function search(at)
+      return search_pattern(state, at)
+    end
+  end
+  return substitute(text, replacer(repl, text), most, program.anchored, search)
+end
+
+local function careful_gsub(text, pattern, repl, most)
+  text, pattern, repl = as_text(text), as_text(pattern), as_text(repl)
+  local kind = type(repl)
+  if
+    type(text) ~= "string" or type(pattern) ~= "string" or not is_position(most)
+    or (kind ~= "string" and kind ~= "function" and kind ~= "table")
+  then
+    return settle("gsub", pcall(c_gsub, text, pattern, repl, most))
+  end
+  local program, problem = program_of(pattern)
+  if not program then
+    raise("gsub", problem, 1)
+  end
+  local simple = kind == "string" and #repl * (#text + 1) <= LONGEST or kind == "table" and getmetatable(repl) == nil
+  if simple and #text <= program.limit then
+    return settle("gsub", pcall(c_gsub, text, pattern, repl, most))
+  end
+  most = most and math.tointeger(tonumber(most)) or #text + 1
+  return settle("gsub", pcall(gsub_in_lua, program, text, pattern, repl, most))
+end
+
+local function gsub(text, pattern, repl, most)
+  local limit = limits[pattern]
+  if
+    limit and most == nil and type(text) == "string" and #text <= limit and type(repl) == "string"
+    and #repl * (#text + 1) <= LONGEST and not c_find(repl, "%", 1, true)
+  then
+    return c_gsub(text, pattern, repl)
+  end
+  return careful_gsub(text, pattern, repl, most)
+end
+
+kernel.patterns = { find = find, match = match, gmatch = gmatch, gsub = gsub }

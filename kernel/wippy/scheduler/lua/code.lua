@@ -224,8 +224,8 @@ end
 
 --- Run an entry's chunk in fresh globals, as the current process; returns the instance, whose `main` is its method.
 function kernel.instantiate(code)
-  local globals = setmetatable({}, code.globals)
-  rawset(globals, "_G", globals)
+  local globals = {}
+  globals._G = globals
   local instance = { globals = globals }
   S.proc.instance = instance
   if code.imports and next(code.imports) then
@@ -233,7 +233,7 @@ function kernel.instantiate(code)
     setmetatable(globals, { __index = kernel.base_scope, __newindex = shadow(instance), __metatable = false })
     instance.main = entry_method(code, code.factory(scope_with_imports(instance, code))())
   else
-    instance.main = entry_method(code, code.factory(globals)())
+    instance.main = entry_method(code, code.factory(setmetatable(globals, code.globals))())
   end
   return instance
 end

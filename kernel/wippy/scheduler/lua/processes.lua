@@ -19,6 +19,7 @@ local getmetatable = debug.getmetatable
 local new_error, to_error, is_error, copy = kernel.new_error, kernel.to_error, kernel.is_error, kernel.copy
 local new_channel = kernel.new_channel
 local HUGE = math.huge
+local mailbox_limit = kernel.mailbox_limit - 1
 
 local procs = {} -- pid -> process, the live ones of this worker
 kernel.procs = procs
@@ -103,25 +104,22 @@ local function push_raw(channel, message)
 end
 
 -- Put a message where it belongs: an exact listener of its topic, else the inbox, where it waits for either.
-local function deliver(proc, message)
+-- Returns false, and keeps nothing, when that is full and `force` does not say to keep it all the same.
+local function deliver(proc, message, force)
   local topics = proc.topics
   local listener = topics and topics[message[TOPIC]]
-  if listener then
-    if listener.messages then
-      push(listener.channel, message)
-    else
-      push_raw(listener.channel, message)
-    end
-    return
+  local channel = listener and listener.channel or proc.inbox or inbox_of(proc)
+  if channel.last - channel.first >= mailbox_limit and not force then
+    return false
   end
-  push(proc.inbox or inbox_of(proc), message)
+  if listener and not listener.messages then
+    push_raw(channel, message)
+  else
+    push(channel, message)
+  end
+  return true
 end
 kernel.deliver = deliver
-
-local function mailbox_full(proc)
-  local inbox = proc.inbox
-  return inbox and inbox.last - inbox.first + 1 >= kernel.mailbox_limit
-end
 
 local function full_error(pid)
   return new_error(format("mailbox of %s is full (%d messages)", pid, kernel.mailbox_limit), "RateLimited", true)
@@ -134,6 +132,10 @@ kernel.alive_elsewhere = alive_elsewhere
 local function not_found(dest)
   return new_error(format("process %s not found", tostring(dest)), "NotFound")
 end
+
+-- Pids elsewhere whose mailbox was full: sending to them waits for an answer until one says there is room.
+local crowded = {}
+kernel.crowded = crowded
 
 --- Resolve a pid or registered name: local process, or nil, worker, pid; or nil, nil, Error.
 local function resolve(dest)
@@ -200,32 +202,55 @@ function kernel.send(dest, topic, ...)
         end
         alive_elsewhere[pid] = true
       end
+      if crowded[pid] then
+        local ok, err = kernel.request(worker, "send", pid, pid_of(me), topic, select("#", ...), ...)
+        crowded[pid] = ok == nil or nil
+        return ok, err
+      end
       kernel.signal(worker, "send", pid, pid_of(me), topic, select("#", ...), ...)
       return true
     end
   end
-  if proc.inbox and mailbox_full(proc) then
-    return nil, full_error(proc.pid)
+  if deliver(proc, make_message(topic, me.pid or pid_of(me), select("#", ...), ...)) then
+    return true
   end
-  deliver(proc, make_message(topic, me.pid or pid_of(me), select("#", ...), ...))
-  return true
+  return nil, full_error(proc.pid)
 end
 
---- A message from outside this VM; the values are ours already.
-function kernel.receive_signal(pid, from, topic, n, value, ...)
-  local proc = procs[pid]
-  if not proc then
-    return nil, not_found(pid)
-  end
-  if mailbox_full(proc) then
-    return nil, full_error(pid)
-  end
+local function message_from(from, topic, n, value, ...)
   local more
   if n > 1 then
     more = { n = n - 1, ... }
   end
-  deliver(proc, setmetatable({ topic, from, value, more }, message_class))
-  return true
+  return setmetatable({ topic, from, value, more }, message_class)
+end
+
+--- A message from outside this VM whose sender waits; the values are ours already.
+function kernel.receive_message(pid, from, topic, n, ...)
+  local proc = procs[pid]
+  if not proc then
+    return nil, not_found(pid)
+  elseif deliver(proc, message_from(from, topic, n, ...)) then
+    return true
+  end
+  return nil, full_error(pid)
+end
+
+--- A message from another worker whose sender did not wait. One that finds the mailbox full is kept, since its sender
+-- was told that it was sent; but the sender's worker hears of it and waits from then on.
+function kernel.receive_signal(pid, from, topic, n, ...)
+  local proc = procs[pid]
+  if not proc then
+    return
+  end
+  local message = message_from(from, topic, n, ...)
+  if not deliver(proc, message) then
+    deliver(proc, message, true)
+    local worker = from and locate(from)
+    if worker then
+      kernel.signal(worker, "crowded", pid)
+    end
+  end
 end
 
 -- Subscriptions -------------------------------------------------------------------------------------------------------
@@ -419,6 +444,7 @@ function exit(proc, value, err)
     if proc.names then
       for name in next, proc.names do
         kernel.release_name(name, pid)
+        kernel.names[name] = nil
       end
     end
     tell_relations(proc, value, err)

@@ -62,7 +62,7 @@ end
 --- Which requests may wait.
 kernel.may_wait = {}
 
-requests.send = kernel.receive_signal
+requests.send = kernel.receive_message
 
 --- The pids of a host's processes on this worker.
 function requests.processes(host)
@@ -75,8 +75,10 @@ function requests.processes(host)
   return pids
 end
 
-function handlers.send(pid, from, topic, n, ...)
-  kernel.receive_signal(pid, from, topic, n, ...)
+handlers.send = kernel.receive_signal
+
+function handlers.crowded(pid)
+  kernel.crowded[pid] = true
 end
 
 function handlers.exited(watcher, from, value, err)
@@ -89,6 +91,7 @@ end
 
 function handlers.gone(pid)
   kernel.alive_elsewhere[pid] = nil
+  kernel.crowded[pid] = nil
 end
 
 --- A name was taken (pid) or released (nil), anywhere on this node.

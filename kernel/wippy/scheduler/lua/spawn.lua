@@ -69,7 +69,7 @@ local function start(code, host, args, plain, reply, waiter)
     end
   end
   for _, message in next, plain.messages or {} do
-    kernel.receive_signal(pid, plain.from, message.topic, message.n, table.unpack(message, 1, message.n))
+    kernel.receive_message(pid, plain.from, message.topic, message.n, table.unpack(message, 1, message.n))
   end
   return pid
 end
