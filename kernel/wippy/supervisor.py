@@ -152,7 +152,7 @@ class Supervisor:
         self._running = False
         dependents: dict[str, set[str]] = {service_id: set() for service_id in self._services}
         for service_id in self._services:
-            for needed in self._service_needs(service_id):
+            for needed in self._starts_before(service_id):
                 dependents[needed].add(service_id)
         stops: dict[str, asyncio.Task[None]] = {}
 
@@ -232,6 +232,27 @@ class Supervisor:
                 waiting.extend(self._needs(current))
         return found
 
+    def _starts_before(self, service_id: str) -> list[str]:
+        """Return the services to wait for. In a circle of needs, what was added first starts first."""
+        order = list(self._services)
+        return [
+            needed
+            for needed in self._service_needs(service_id)
+            if not self._reaches(needed, service_id) or order.index(needed) < order.index(service_id)
+        ]
+
+    def _reaches(self, start: str, target: str) -> bool:
+        """Tell whether a service needs another, directly or through other services."""
+        waiting, seen = [start], {start}
+        while waiting:
+            for needed in self._service_needs(waiting.pop()):
+                if needed == target:
+                    return True
+                if needed not in seen:
+                    seen.add(needed)
+                    waiting.append(needed)
+        return False
+
     async def _keep(self, supervised: _Supervised, started: asyncio.Future[None]) -> None:
         """Keep a service running until it exits for good; the first start settles `started`."""
         while True:
@@ -262,7 +283,7 @@ class Supervisor:
         """Start a service and wait for its end; returns the Error it failed with, if any."""
         supervised.state = State.STARTING
         try:
-            await asyncio.gather(*(self.start(needed) for needed in self._service_needs(supervised.id)))
+            await asyncio.gather(*(self.start(needed) for needed in self._starts_before(supervised.id)))
             await self._start(supervised)
         except Error as problem:
             return problem

@@ -219,7 +219,7 @@ end
 
 -- The most steps that one attempt at one place of a subject of n bytes can take.
 local function steps(items, n)
-  local cost = 1
+  local cost = 1.0 -- a float: the product may be huge
   for i = #items, 1, -1 do
     local item = items[i]
     local op, quantifier = item.op, item.quantifier

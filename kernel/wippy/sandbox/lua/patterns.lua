@@ -63,12 +63,11 @@ end
 
 -- Errors as if the C function had been called by the caller of ours -----------------------------------------------------
 
--- `level` is that of our function as seen from here.
-local function raise(name, problem, level)
+-- Called from the function that our function calls, so that the program is two levels up from there.
+local function raise(name, problem)
   if type(problem) == "string" then
     problem = c_gsub(problem, "^bad argument #(%d+) to '[^']*'", function(position)
-      local caller = getinfo(level + 3, "n")
-      if caller and caller.namewhat == "method" then
+      if getinfo(5, "n").namewhat == "method" then
         position = position - 1
         if position == 0 then
           return "calling '" .. name .. "' on bad self"
@@ -77,14 +76,19 @@ local function raise(name, problem, level)
       return "bad argument #" .. position .. " to '" .. name .. "'"
     end, 1)
   end
-  error(problem, level + 2)
+  error(problem, 4)
 end
 
 local function settle(name, ok, ...)
   if ok then
     return ...
   end
-  raise(name, (...), 2)
+  raise(name, (...))
+end
+
+-- Keeps the frame of a function that would vanish in a tail call: error messages count frames.
+local function pass(...)
+  return ...
 end
 
 -- Arguments as C takes them: numbers are strings, numeric strings are numbers. Whatever is wrong is left for C to say.
@@ -154,7 +158,7 @@ local function careful(name, fn, text, pattern, init, plain)
   end
   local program, problem = program_of(pattern)
   if not program then
-    raise(name, problem, 1)
+    raise(name, problem)
   elseif #text <= program.limit then
     return settle(name, pcall(fn, text, pattern, init))
   end
@@ -166,7 +170,7 @@ local function find(text, pattern, init, plain)
   if limit and type(text) == "string" and #text <= limit and (init == nil or math_type(init) == "integer") then
     return c_find(text, pattern, init, plain)
   end
-  return careful("find", c_find, text, pattern, init, plain)
+  return pass(careful("find", c_find, text, pattern, init, plain))
 end
 
 local function match(text, pattern, init)
@@ -174,7 +178,7 @@ local function match(text, pattern, init)
   if limit and type(text) == "string" and #text <= limit and (init == nil or math_type(init) == "integer") then
     return c_match(text, pattern, init)
   end
-  return careful("match", c_match, text, pattern, init)
+  return pass(careful("match", c_match, text, pattern, init))
 end
 
 -- gmatch ----------------------------------------------------------------------------------------------------------------
@@ -205,11 +209,11 @@ local function walk_matches(program, text, at)
     return advance(walk, search_pattern(walk.state, walk.at))
   end
   return function()
-    return settle("for iterator", pcall(walk.step))
+    return pass(settle("for iterator", pcall(walk.step)))
   end
 end
 
-local function gmatch(text, pattern, init)
+local function careful_gmatch(text, pattern, init)
   text, pattern = as_text(text), as_text(pattern)
   if type(text) ~= "string" or type(pattern) ~= "string" or not is_position(init) then
     return settle("gmatch", pcall(c_gmatch, text, pattern, init))
@@ -218,7 +222,7 @@ local function gmatch(text, pattern, init)
   if not limit or byte(pattern, 1) == 94 then
     local program, problem = iteration_program_of(pattern)
     if not program then
-      raise("gmatch", problem, 1)
+      raise("gmatch", problem)
     end
     limit = program.limit
   end
@@ -226,6 +230,10 @@ local function gmatch(text, pattern, init)
     return c_gmatch(text, pattern, init) -- what it raises, it raises in the loop of the caller
   end
   return walk_matches(iteration_program_of(pattern), text, start_of(init, #text))
+end
+
+local function gmatch(text, pattern, init)
+  return pass(careful_gmatch(text, pattern, init))
 end
 
 -- gsub ------------------------------------------------------------------------------------------------------------------
@@ -349,7 +357,7 @@ local function careful_gsub(text, pattern, repl, most)
   end
   local program, problem = program_of(pattern)
   if not program then
-    raise("gsub", problem, 1)
+    raise("gsub", problem)
   end
   local simple = kind == "string" and #repl * (#text + 1) <= LONGEST or kind == "table" and getmetatable(repl) == nil
   if simple and #text <= program.limit then
@@ -367,7 +375,7 @@ local function gsub(text, pattern, repl, most)
   then
     return c_gsub(text, pattern, repl)
   end
-  return careful_gsub(text, pattern, repl, most)
+  return pass(careful_gsub(text, pattern, repl, most))
 end
 
 kernel.patterns = { find = find, match = match, gmatch = gmatch, gsub = gsub }
