@@ -191,3 +191,29 @@ async def test_a_cpu_limit_ends_a_computation():
         error = (await end).error
         assert error is not None
         assert error.kind == "Timeout"
+
+
+async def test_isolated_processes_have_a_memory_limit_of_their_own():
+    hog = process("app:hog", "return function() local t = {} while true do t[#t + 1] = {#t, 'x' .. #t} end end")
+    echo = process("app:echo", "return function(to) process.send(to, 'pid', process.pid()) return process.inbox():receive():payload():data() end")
+    main = function(
+        "app:main",
+        """
+        return function()
+          local pids, events = process.listen("pid"), process.events()
+          local echo = process.spawn_monitored("app:echo", "app:cell", process.pid())
+          assert(pids:receive() == echo)
+          local hog = process.spawn_monitored("app:hog", "app:cell")
+          local first = events:receive()
+          process.send(echo, "t", "alive")
+          local second = events:receive()
+          local value, err = process.exec("app:hog", "app:cell")
+          return {first.from == hog, first.result.error:message(), second.result.value, err:message()}
+        end
+        """,
+    )
+    async with app_of(host("app:cell", isolation="vm", memory_limit="32M"), hog, echo, main, virtual=False) as app:
+        from_hog, message, value, again = await app.call("app:main")
+    assert (from_hog, value) == (True, "alive")
+    assert "memory" in message
+    assert "memory" in again

@@ -17,10 +17,12 @@ from __future__ import annotations
 
 import asyncio
 import importlib
+import json
 import logging
 import os
 import sys
 from collections.abc import Iterable
+from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +35,7 @@ if TYPE_CHECKING:
     from wippy.app import App
     from wippy.registry.entry import Entry
 
-__all__ = ["EntryPoint", "Failure", "HookSpecs", "Plugins", "hookimpl", "hookspec", "scan"]
+__all__ = ["EntryPoint", "Failure", "HookSpecs", "Plugins", "distribution_for", "hookimpl", "hookspec", "scan"]
 
 log = logging.getLogger("wippy")
 
@@ -184,14 +186,13 @@ def _scan_unusual(path: str, seen: set[str]) -> list[EntryPoint]:
     return found
 
 
-def _guess(group: str, name: str) -> str:
-    """Return the distribution that should provide a name: ours are named after what they provide."""
-    if group == "wippy.packages":
-        return "wippy-package-" + name.replace("/", "-")
-    base = name.removesuffix(".lua").removesuffix(".bc") if group == "wippy.kinds" else name
-    if group == "wippy.kinds" and base.startswith("db."):
-        base = base[len("db.") :]
-    return "wippy-plugin-" + base.replace(".", "-").replace("_", "-")
+def distribution_for(group: str, name: str) -> str:
+    """Return the distribution to install for a name: the catalogue's, or what a third party would call it."""
+    listed = json.loads((resources.files("wippy") / "catalogue.json").read_text())
+    known: str | None = listed.get(group, {}).get(name)
+    if known is None and group == "wippy.modules":
+        known = listed.get("wippy.globals", {}).get(name)
+    return known or "wippy-plugin-" + name.replace(".", "-").replace("_", "-").replace("/", "-")
 
 
 class Plugins:
@@ -234,7 +235,7 @@ class Plugins:
             raise Error(f'{what} "{name}"{at} is provided by {both}: uninstall one of them', INTERNAL)
         point = self._points.get(key)
         if point is None:
-            raise Error(f'no plugin provides {what} "{name}"{at}: pip install {_guess(group, name)}', NOT_FOUND)
+            raise Error(f'no plugin provides {what} "{name}"{at}: pip install {distribution_for(group, name)}', NOT_FOUND)
         try:
             loaded = point.load()
         except Exception as problem:

@@ -65,6 +65,7 @@ class VmSettings:
         worker_count: int = 2,
         mailbox_limit: int = 1_000_000,
         memory_limit: int = 0,
+        generation: int = 0,
         quantum: float = preempt.QUANTUM,
         stall_limit: float = preempt.STALL_LIMIT,
         native: bool = preempt.NATIVE,
@@ -77,6 +78,7 @@ class VmSettings:
         self.worker_count = worker_count
         self.mailbox_limit = mailbox_limit
         self.memory_limit = memory_limit
+        self.generation = generation
         self.quantum = quantum
         self.stall_limit = stall_limit
         self.native = native
@@ -119,6 +121,7 @@ class Vm:
             "worker_index": settings.worker_index,
             "worker_count": settings.worker_count,
             "mailbox_limit": settings.mailbox_limit,
+            "generation": settings.generation,
             "clock": settings.clock,
             "wall_clock": settings.wall_clock,
             "monotonic": settings.monotonic,
@@ -146,7 +149,7 @@ class Vm:
             native=settings.native,
         )
         get = self._lua.execute(b"return function(kernel, name) return kernel.entry[name] end")
-        entries = ("step", "signal", "complete", "sink_push", "sink_close", "call", "cancel_call", "memory", "check")
+        entries = ("step", "signal", "complete", "sink_push", "sink_close", "call", "cancel_call", "memory", "check", "panic")
         for name in entries:
             setattr(self, name, get(self._kernel, name.encode()))
 
@@ -159,6 +162,7 @@ class Vm:
     cancel_call: Callable[[int], None]
     memory: Callable[[], int]
     check: Callable[[bytes, bytes], bytes | None]
+    panic: Callable[[bytes], None]
 
     def leave(self) -> None:
         """Tell that the thread which gave this VM its time is about to end; call it on that thread."""

@@ -16,6 +16,7 @@ from wippy.sandbox.codec import pack, unpack
 from wippy.sandbox.vm import Vm, VmSettings
 from wippy.scheduler.clock import Clock, RealClock, VirtualClock
 from wippy.scheduler.commands import Call, Commands, Sink
+from wippy.scheduler.isolation import Isolation
 from wippy.scheduler.mailboxes import Exit, Mailboxes, Receive
 from wippy.scheduler.names import Names, Places
 from wippy.scheduler.worker import CANCEL, COMMAND, LOG, REPLY, SIGNAL, SLOTS, InlineWorker, ThreadWorker, Worker
@@ -27,10 +28,11 @@ log = logging.getLogger("wippy")
 _PID = re.compile(r"^\{(.*)\|0x([0-9a-f]+)\}$")
 _LEVELS = {b"debug": logging.DEBUG, b"info": logging.INFO, b"warn": logging.WARNING, b"error": logging.ERROR}
 
-#: Residues that the number in a pid can have: one for every VM there can ever be, and the last for Python's own pids.
-#: It is fixed, because pids must keep their meaning while threads are added.
-PID_SLOTS = 64
-MOST_THREADS = PID_SLOTS - 2
+#: Residues that the number in a pid can have: one for every VM there can be at a time, and the last for Python's own
+#: pids. It is fixed, because pids must keep their meaning while workers come and go.
+PID_SLOTS = 1024
+#: Workers that share VMs among processes take the lower half of the residues, isolated ones the upper half.
+MOST_THREADS = PID_SLOTS // 2 - 1
 PYTHON_SLOT = PID_SLOTS - 1
 
 #: Turns of the event loop without news after which everything counts as idle (virtual clock).
@@ -61,7 +63,10 @@ class Node:
         self._places = Places()
         self._settings = settings
         self._code_source = code_source
-        self._workers: list[Worker] = []
+        #: Every worker by index; `_shared` are the threads that many processes share.
+        self._workers: dict[int, Worker] = {}
+        self._shared: list[ThreadWorker] = []
+        self.isolation = Isolation(self, range(PID_SLOTS // 2, PYTHON_SLOT))
         self._tasks: dict[tuple[int, int], asyncio.Task[None]] = {}
         self._calls: dict[int, asyncio.Future[Any]] = {}
         self._requests: dict[int, asyncio.Future[Any]] = {}
@@ -88,8 +93,10 @@ class Node:
         """Make the VM that runs in the event loop."""
         self._loop = asyncio.get_running_loop()
         self.commands.register("kernel.code", self._code)
+        self.commands.register("kernel.isolated", self.isolation.spawn)
+        self.commands.register("kernel.isolated.exec", self.isolation.execute)
         vm = self._make_vm(0)
-        self._workers.append(InlineWorker(0, vm, self.clock, self._drain, self._lightest, self._expect_idle))
+        self._workers[0] = InlineWorker(0, vm, self.clock, self._drain, self._lightest, self._expect_idle)
         if isinstance(self.clock, VirtualClock):
             self.clock.changed = self._expect_idle
         self._workers[0].start()
@@ -102,26 +109,40 @@ class Node:
         if not self.clock.real:
             return [0]
         count = max(1, min(count, MOST_THREADS))
-        while len(self._workers) <= count:
-            index = len(self._workers)
-            worker = ThreadWorker(index, self._make_vm(index), self.clock, self._drain, self._lightest)
-            for name, source in self._extensions:
-                worker.vm.extend(name, source)
-            for data in self._state.values():
-                worker.tell("signal", data)
-            for name, pid in self.names.all().items():
-                worker.tell("signal", pack(["name", name, pid]))
-            self._workers.append(worker)
-            worker.start()
+        while len(self._shared) < count:
+            worker = self.add_worker(len(self._shared) + 1)
+            self._shared.append(worker)
         return list(range(1, count + 1))
+
+    def add_worker(self, index: int, *, memory_limit: int = 0, generation: int = 0) -> ThreadWorker:
+        """Make and start a worker on a thread of its own, and tell it what every worker knows.
+
+        `generation` counts the workers that had this index before, so that no pid is ever given twice.
+        """
+        vm = self._make_vm(index, memory_limit, generation)
+        worker = ThreadWorker(index, vm, self.clock, self._drain, self._lightest)
+        for name, source in self._extensions:
+            worker.vm.extend(name, source)
+        for data in self._state.values():
+            worker.tell("signal", data)
+        for name, pid in self.names.all().items():
+            worker.tell("signal", pack(["name", name, pid]))
+        self._workers[index] = worker
+        worker.start()
+        return worker
+
+    async def remove_worker(self, index: int) -> None:
+        """Stop a worker whose processes have ended."""
+        await self._workers.pop(index).stop()
 
     @property
     def threads(self) -> int:
-        return len(self._workers) - 1
+        """How many threads processes share."""
+        return len(self._shared)
 
     async def stop(self) -> None:
         """Stop all workers and cancel what they wait for."""
-        for worker in self._workers:
+        for worker in list(self._workers.values()):
             await worker.stop()
         tasks = list(self._tasks.values())
         for task in tasks:
@@ -135,13 +156,14 @@ class Node:
                 future.set_exception(Error("the node stopped", CANCELED))
                 future.exception()
 
-    def _make_vm(self, index: int) -> Vm:
+    def _make_vm(self, index: int, memory_limit: int = 0, generation: int = 0) -> Vm:
         seed = self._settings.seed
         settings = VmSettings(
             worker_index=index,
             worker_count=PID_SLOTS,
             mailbox_limit=self._settings.mailbox_limit,
-            memory_limit=self._settings.memory_limit,
+            memory_limit=memory_limit or self._settings.memory_limit,
+            generation=generation,
             seed=time.time_ns() + index if seed is None else seed + index,
             clock=self.clock.now,
             wall_clock=self.clock.wall,
@@ -161,8 +183,9 @@ class Node:
         """Load a plugin's own chunk on every worker; returns what it returns in the inline VM."""
         encoded = source.encode()
         self._extensions.append((name, encoded))
-        for worker in self._workers[1:]:
-            worker.tell("extend", name, encoded)
+        for index, worker in self._workers.items():
+            if index:
+                worker.tell("extend", name, encoded)
         return self.inline_vm.extend(name, encoded)
 
     @property
@@ -177,8 +200,7 @@ class Node:
         worker.wake()
 
     def _lightest(self) -> tuple[int, int]:
-        workers = self._workers[1:] or self._workers
-        lightest = min(workers, key=lambda w: w.load)
+        lightest = min(self._shared, key=lambda w: w.load, default=self._workers[0])
         return lightest.index, lightest.load
 
     # The outbox -----------------------------------------------------------------------------------------------------
@@ -199,8 +221,9 @@ class Node:
                 self._log(a, b, c)
 
     def _route(self, target: int, data: bytes) -> None:
-        if target < len(self._workers):
-            self._workers[target].tell("signal", data)
+        worker = self._workers.get(target)
+        if worker is not None:
+            worker.tell("signal", data)
             return
         op, *values = unpack(data)
         self._handlers[op](*values)
@@ -297,7 +320,7 @@ class Node:
         if not match:
             raise Error(f'"{pid}" is not a pid', INVALID)
         index = (int(match[2], 16) - 1) % PID_SLOTS
-        if index >= len(self._workers) and index != PYTHON_SLOT:
+        if index not in self._workers and index != PYTHON_SLOT:
             raise Error(f"process {pid} not found", NOT_FOUND)
         return index
 
@@ -320,7 +343,7 @@ class Node:
     def broadcast(self, op: str, *values: Any) -> None:
         """Send a signal to every worker there is."""
         data = pack([op, *values])
-        for worker in self._workers:
+        for worker in self._workers.values():
             worker.tell("signal", data)
 
     def announce(self, key: str, op: str, *values: Any) -> None:
@@ -369,9 +392,11 @@ class Node:
             raise Error(f"process host {host} not found, or not running", NOT_FOUND)
         if record["limited"] and not self._places.claim(host.encode()):
             raise Error(f"host {host} is full (max_processes)", RATE_LIMITED, retryable=True)
+        packed: dict[str | int, Any] = {"n": len(args), **{i + 1: value for i, value in enumerate(args)}}
+        if record.get("provider"):
+            return await self.isolation.start(process, host, packed, options)
         worker = min((self._workers[i] for i in record["workers"]), key=lambda w: w.load)
         worker.load += 1
-        packed: dict[str | int, Any] = {"n": len(args), **{i + 1: value for i, value in enumerate(args)}}
         pid: str = await self.request(worker.index, "spawn", process, host, packed, options)
         return pid
 
@@ -447,12 +472,25 @@ class Node:
         workers: list[int],
         max_processes: int = 0,
         limits: Mapping[str, float] | None = None,
+        isolated: bool = False,
     ) -> None:
-        """Let processes be spawned on a host. `limits` go to the scheduler's Lua half: cpu (s) and memory (bytes)."""
+        """Let processes be spawned on a host.
+
+        `limits` go to the scheduler's Lua half: cpu_limit (s) and memory_limit (bytes). With `isolated` every process
+        gets a VM and a thread of its own, and the memory limit is that VM's.
+        """
         self._places.limit(host, max_processes)
-        record = {"id": host, "workers": workers, "limited": max_processes > 0, "limits": dict(limits or {})}
+        record: dict[str, Any] = {"id": host, "workers": workers, "limited": max_processes > 0}
+        record.update({name: limit for name, limit in (limits or {}).items() if limit})
+        if isolated:
+            record["provider"] = "kernel.isolated"
         self._hosts[host] = record
         self.announce(host, "host", host, record)
+
+    def host_limit(self, host: str, name: str) -> float:
+        """Return a limit of a host; 0 where it has none."""
+        limit: float = self._hosts.get(host, {}).get(name, 0)
+        return limit
 
     def remove_host(self, host: str) -> None:
         """Let nothing more be spawned on a host; what runs there goes on."""
@@ -461,14 +499,14 @@ class Node:
 
     async def processes(self, host: str) -> list[str]:
         """Return the pids on a host."""
-        lists = [await self.request(worker.index, "processes", host) for worker in self._workers]
+        lists = [await self.request(index, "processes", host) for index in list(self._workers)]
         return [pid for pids in lists for pid in pids]
 
     def _announce_name(self, name: str, pid: str | None) -> None:
         # Thread workers take it from their deque; the inline worker's VM may be running this very call, so it hears
         # with the event loop's next turn.
         data = pack(["name", name, pid])
-        for worker in self._workers[1:]:
+        for worker in list(self._workers.values())[1:]:
             worker.tell("signal", data)
         self._loop.call_soon_threadsafe(self._workers[0].tell, "signal", data)
 

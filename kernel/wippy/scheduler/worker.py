@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import select
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol
+
+from lupa import lua54
 
 from wippy.sandbox.vm import Vm
 from wippy.scheduler.clock import Clock
 
 __all__ = ["COMMAND", "CANCEL", "LOG", "REPLY", "SIGNAL", "InlineWorker", "ThreadWorker", "Worker"]  # noqa: RUF022
+
+log = logging.getLogger("wippy")
 
 #: Operations in a VM's outbox (scheduler/lua/outbox.lua); each entry has five slots.
 COMMAND, CANCEL, SIGNAL, REPLY, LOG = 1, 2, 3, 4, 5
@@ -48,6 +53,25 @@ class Worker(Protocol):
 
     async def stop(self) -> None:
         """Stop running slices; what is runnable stays where it is."""
+
+
+def step(worker: Worker, now: float, switches: int, seconds: float, lightest: tuple[int, int]) -> Sequence[Any]:
+    """Run one slice of a worker's VM; returns what the VM's `step` does.
+
+    User code cannot make this fail. Should the kernel's own code do so, or the VM run out of memory there, the task that
+    ran is lost and the others go on.
+    """
+    try:
+        slice_: Sequence[Any] = worker.vm.step(now, switches, time.monotonic() + seconds if seconds else 0, *lightest)
+    except lua54.LuaMemoryError:
+        log.error("worker %d has no memory left: the process that ran is ended", worker.index)
+        worker.vm.panic(b"not enough memory")
+        return True, None, worker.load
+    except lua54.LuaError as problem:
+        log.critical("worker %d failed in the kernel's own code", worker.index, exc_info=True)
+        worker.vm.panic(str(problem).encode(errors="replace"))
+        return True, None, worker.load
+    return slice_
 
 
 class InlineWorker:
@@ -99,11 +123,8 @@ class InlineWorker:
         if self._stopped:
             return
         real = self._clock.real
-        more, deadline, load, *outbox = self.vm.step(
-            self._clock.now(),
-            NO_LIMIT if real else FIXED_SLICE,
-            time.monotonic() + INLINE_SLICE if real else 0,
-            *self._lightest(),
+        more, deadline, load, *outbox = step(
+            self, self._clock.now(), NO_LIMIT if real else FIXED_SLICE, INLINE_SLICE if real else 0, self._lightest()
         )
         self.load = load
         self.deadline = deadline
@@ -174,7 +195,8 @@ class ThreadWorker:
 
     def _serve(self) -> None:
         # Below the event loop in priority: with as many spinning processes as cores, requests still get answered.
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 5)
+        with contextlib.suppress(OSError):  # not every system knows a thread's priority
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), 5)
         poll = select.poll()
         poll.register(self._read, select.POLLIN)
         inbound, vm = self._inbound, self.vm
@@ -182,9 +204,7 @@ class ThreadWorker:
             while inbound:
                 entry, args = inbound.popleft()
                 getattr(vm, entry)(*args)
-            more, deadline, load, *outbox = vm.step(
-                self._clock.now(), NO_LIMIT, time.monotonic() + THREAD_SLICE, *self._lightest()
-            )
+            more, deadline, load, *outbox = step(self, self._clock.now(), NO_LIMIT, THREAD_SLICE, self._lightest())
             self.load = load
             if outbox:
                 self._loop.call_soon_threadsafe(self._drain, self, outbox)

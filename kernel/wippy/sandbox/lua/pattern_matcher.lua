@@ -4,7 +4,8 @@
 -- for the next character that matters are left to C, one run at a time.
 local kernel = ...
 
-local byte, find, sub, error, unpack = string.byte, string.find, string.sub, error, table.unpack
+local byte, find, sub, reverse = string.byte, string.find, string.sub, string.reverse
+local error, unpack = error, table.unpack
 
 --- Steps after which a match is given up.
 local BUDGET = 50000000
@@ -30,7 +31,7 @@ local function run_end(state, item, at)
     item.run = run
   end
   local _, last = find(state.text, run, at)
-  spend(state, (last - at >> 4) + 1)
+  spend(state, (last - at) // 16 + 1)
   return last
 end
 
@@ -40,7 +41,7 @@ local function next_place(state, class, at)
     return at
   end
   local place = find(state.text, class, at)
-  spend(state, ((place or #state.text) - at >> 4) + 1)
+  spend(state, ((place or #state.text) - at) // 16 + 1)
   return place
 end
 
@@ -69,9 +70,30 @@ local function match_longest(state, item, at, least, depth)
   return nil
 end
 
+-- Where the run of a class at the end of the subject begins.
+local function tail_start(state, class)
+  local start = state.tails[class]
+  if not start then
+    local _, length = find(reverse(state.text), "^" .. class .. "*")
+    start = #state.text - length + 1
+    spend(state, #state.text // 16 + 1)
+    state.tails[class] = start
+  end
+  return start
+end
+
 local function match_shortest(state, item, at, depth)
   local following = item.number + 1
   local last -- of the run, once it is needed
+  if item.tail then
+    local place = tail_start(state, item.tail)
+    if place <= at then
+      place = at
+    elseif place > run_end(state, item, at) + 1 then
+      return nil
+    end
+    return match(state, following, place, depth + 1)
+  end
   local place = at
   while true do
     local stop = match(state, following, place, depth + 1)
@@ -108,10 +130,10 @@ local function match_balance(state, item, at)
   while true do
     local place = find(text, class, at + 1)
     if not place then
-      spend(state, (#text - at >> 4) + 1)
+      spend(state, (#text - at) // 16 + 1)
       return nil
     end
-    spend(state, (place - at >> 4) + 1)
+    spend(state, (place - at) // 16 + 1)
     at = place
     local code = byte(text, at)
     if code == last then
@@ -130,7 +152,7 @@ local function match_back(state, item, at)
   if size == POSITION then
     return nil
   end
-  spend(state, (size >> 4) + 1)
+  spend(state, size // 16 + 1)
   if sub(state.text, at, at + size - 1) == sub(state.text, from, from + size - 1) then
     return at + size
   end
@@ -208,14 +230,23 @@ local function results(state, program, from, stop)
   local values = {}
   for index = 1, program.captures do
     local start, size = state.from[index], state.size[index]
-    values[index] = size == POSITION and start or sub(state.text, start, start + size - 1)
+    if size == POSITION then
+      values[index] = start
+    elseif size then
+      values[index] = sub(state.text, start, start + size - 1)
+    elseif state.lenient then
+      values[index] = false
+    else
+      error("unfinished capture", 0)
+    end
   end
   return from, stop - 1, unpack(values, 1, program.captures)
 end
 
---- Begin to match `text`: what search_pattern wants. The step budget counts for all its searches together.
-function kernel.new_match(program, text)
-  return { program = program, items = program.items, text = text, from = {}, size = {}, left = BUDGET }
+--- Begin to match `text`: what search_pattern wants. The step budget counts for all its searches together. A capture that
+-- the pattern does not finish is an error, or false if `lenient`.
+function kernel.new_match(program, text, lenient)
+  return { program = program, items = program.items, text = text, from = {}, size = {}, tails = {}, left = BUDGET, lenient = lenient }
 end
 
 --- Find the first match from place `at` on: its first and last byte and its captures, or nil.
@@ -240,6 +271,10 @@ function kernel.search_pattern(state, at)
       end
     end
     spend(state, 1)
+    if program.skips_runs then
+      local last = run_end(state, program.items.leading, place)
+      place = last > place and last or place
+    end
     place = next_place(state, class, place + 1)
   end
   return nil

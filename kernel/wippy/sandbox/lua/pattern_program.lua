@@ -5,11 +5,11 @@
 -- runs the same program where that is exceeded.
 local kernel = ...
 
-local byte, char, find, sub, format = string.byte, string.char, string.find, string.sub, string.format
+local byte, char, find, sub = string.byte, string.char, string.find, string.sub
 local HUGE = math.huge
 
---- Steps of the C matcher that one call may take: a few ns each, in which nobody else runs.
-local MOST_STEPS = 20000000
+--- Steps of the C matcher that one call may take: up to 7 ns each, in which nobody else runs.
+local MOST_STEPS = 5000000
 
 local LONGEST_PATTERN = 10000
 local MOST_CAPTURES = 32
@@ -123,7 +123,7 @@ local function read_escape(pattern, at, open, level)
   elseif code and code >= 48 and code <= 57 then -- a back-reference
     local index = code - 48
     if index == 0 or index > level or open[index] then
-      return { op = "error", message = format("invalid capture index %%%d in pattern", index) }, #pattern + 1
+      return { op = "error", message = "invalid capture index %" .. index }, #pattern + 1
     end
     return { op = "back", index = index }, at + 2
   end
@@ -166,55 +166,70 @@ local function read(pattern, at)
     end
     items[#items + 1] = item
   end
-  if next(open) then
-    items[#items + 1] = { op = "error", message = "unfinished capture" }
-  end
   items[#items + 1] = { op = "done" }
-  return items, level
+  return items, level, next(open) ~= nil
 end
 
 -- Work ----------------------------------------------------------------------------------------------------------------
 
-local NOTHING = {}
+local NOTHING, ANYTHING = {}, set_of(".")
 
--- The class of the first item from `number` on if it takes one byte at least, else false.
-local function lead(items, number)
+-- The first item from `number` on that is not the begin or end of a capture.
+local function beyond_captures(items, number)
   local item = items[number]
   while item.op == "open" or item.op == "close" or item.op == "position" do
     number = number + 1
     item = items[number]
   end
-  return item.op == "single" and (item.quantifier == nil or item.quantifier == "+") and item.class
+  return item
 end
 
--- For every item: what follows it can fail (`rest_fallible`), begins with one of these bytes unless the subject ends
--- there (`rest_first`; nil: with anything), begins with a byte of this class (`rest_class`; false: unknown). A quantifier
--- whose set has no byte in common with what follows leaves one place to go on: `decided`.
+local function takes_one(item)
+  return item.op == "single" and (item.quantifier == nil or item.quantifier == "+")
+end
+
+-- Fill in what the items from the last to the first know of what follows them:
+--   rest_fallible  it can fail
+--   rest_first     the bytes it begins with, unless the subject ends there (nil: any)
+--   rest_class     the class of the byte it begins with (false: unknown)
+--   decided        of a quantifier: it has no byte in common with what follows, so there is one place to go on
+--   quick          of a quantifier: what follows fails at its first byte or not at all
+--   tail           of a quantifier: the class whose run at the end of the subject is all that follows
 local function annotate(items)
-  local fallible, first = false, nil
+  local fallible, first, takes_end = false, nil, true
   for i = #items, 1, -1 do
     local item = items[i]
     local op, quantifier = item.op, item.quantifier
     item.number, item.rest_fallible, item.rest_first = i, fallible, first
-    item.rest_class = i < #items and lead(items, i + 1)
+    local following = i < #items and beyond_captures(items, i + 1)
+    item.rest_class = following and takes_one(following) and following.class
     if op == "single" then
       item.decided = first ~= nil and disjoint(item.set, first)
-      if quantifier == nil or quantifier == "+" then
-        fallible, first = true, item.set
+      item.quick = following and takes_one(following) and not following.rest_fallible
+      if following and following.quantifier == "*" and beyond_captures(items, following.number + 1).op == "eos" then
+        item.tail = following.class
+      end
+      if takes_one(item) then
+        fallible, first, takes_end = true, item.set, false
       else
         first = first and union(item.set, first)
+        -- What takes anything can go on to the end of the subject, and if that is enough it cannot fail.
+        fallible = fallible and not (takes_end and quantifier ~= "?" and item.set == ANYTHING)
       end
     elseif op == "eos" then
       fallible, first = true, NOTHING
     elseif op == "balance" then
-      fallible, first = true, { [item.first] = true }
+      fallible, first, takes_end = true, { [item.first] = true }, false
     elseif op == "back" or op == "error" then
-      fallible, first = true, nil
+      fallible, first, takes_end = true, nil, false
     elseif op == "frontier" then
-      fallible = true
+      fallible, takes_end = true, false
     end
   end
-  items.first, items.class = first, lead(items, 1)
+  items.first = first
+  local leading = beyond_captures(items, 1)
+  items.class = takes_one(leading) and leading.class
+  items.leading = leading
 end
 
 -- The most steps that one attempt at one place of a subject of n bytes can take.
@@ -228,7 +243,7 @@ local function steps(items, n)
     elseif quantifier == "?" then
       cost = cost + ((item.decided or not item.rest_fallible) and 1 or cost)
     elseif quantifier then
-      cost = (item.decided or not item.rest_fallible) and cost + n or (cost + 1) * n
+      cost = (item.decided or item.quick or not item.rest_fallible) and cost + n or (cost + 1) * n
     else
       cost = cost + 1
     end
@@ -291,21 +306,33 @@ local function is_sound(items)
   return true
 end
 
+local function has_back_reference(items)
+  for i = 1, #items do
+    if items[i].op == "back" then
+      return true
+    end
+  end
+  return false
+end
+
 --- Read a pattern. `literal_caret`: a leading ^ is a character (string.gmatch).
--- The program: items, captures (their number), anchored, limit (longest subject for the C matcher), sound (the matcher
--- cannot raise).
+-- The program: items, captures (their number), anchored, skips_runs, limit (longest subject for the C matcher), sound (the
+-- matcher cannot raise); or nil and what is wrong.
 function kernel.read_pattern(pattern, literal_caret)
   local anchored = not literal_caret and byte(pattern, 1) == 94
   if #pattern > LONGEST_PATTERN then
     return nil, "pattern too complex"
   end
-  local items, captures = read(pattern, anchored and 2 or 1)
+  local items, captures, unfinished = read(pattern, anchored and 2 or 1)
   annotate(items)
+  local leading = items.leading
   return {
     items = items,
+    -- A failed attempt says the same of all places in the run that it began with.
+    skips_runs = leading.decided and leading.quantifier and leading.quantifier ~= "?" and not has_back_reference(items),
     captures = captures,
     anchored = anchored,
     limit = subject_limit(items, anchored),
-    sound = is_sound(items),
+    sound = not unfinished and is_sound(items),
   }
 end

@@ -5,7 +5,7 @@
 local kernel = ...
 
 local c_find, c_match, c_gmatch, c_gsub = string.find, string.match, string.gmatch, string.gsub
-local sub, rep, byte, concat, unpack = string.sub, string.rep, string.byte, table.concat, table.unpack
+local sub, byte, concat = string.sub, string.byte, table.concat
 local type, error, pcall, select, math_type = type, error, pcall, select, math.type
 local getinfo, getmetatable = debug.getinfo, debug.getmetatable
 local error_text, read_pattern = kernel.error_text, kernel.read_pattern
@@ -17,10 +17,11 @@ local LONGEST = 64 * 1024 * 1024
 --- Product of the lengths of subject and text for a plain search in C.
 local PLAIN_WORK = 1000000000
 
-local CACHED = 1000
+local CACHED, LONGEST_CACHED = 1000, 200
 
--- Pattern -> longest subject for the C function, for sound patterns; and all programs that were read.
-local limits, programs, program_count = {}, {}, 0
+-- Pattern -> longest subject for the C function, and number of captures (at least one, the match), for sound patterns;
+-- and all programs that were read.
+local limits, captures, programs, program_count = {}, {}, {}, 0
 local iteration_limits, iteration_programs, iteration_count = {}, {}, 0
 
 local function program_of(pattern)
@@ -34,10 +35,12 @@ local function program_of(pattern)
     return nil, problem
   end
   if program_count >= CACHED then
-    limits, programs, program_count = {}, {}, 0
+    limits, captures, programs, program_count = {}, {}, {}, 0
   end
   programs[pattern], program_count = program, program_count + 1
-  limits[pattern] = program.sound and program.limit or nil
+  if program.sound then
+    limits[pattern], captures[pattern] = program.limit, program.captures > 0 and program.captures or 1
+  end
   return program
 end
 
@@ -151,6 +154,9 @@ local function careful(name, fn, text, pattern, init, plain)
     return settle(name, pcall(fn, text, pattern, init, plain))
   end
   if name == "find" and (plain or not c_find(pattern, "[%^%$%*%+%?%.%(%[%%%-]")) then
+    if #pattern <= LONGEST_CACHED then
+      program_of(pattern) -- the next time is quick
+    end
     if #text * #pattern <= PLAIN_WORK then
       return c_find(text, pattern, init, true)
     end
@@ -238,89 +244,99 @@ end
 
 -- gsub ------------------------------------------------------------------------------------------------------------------
 
-local function expansion(template, text)
-  return function(first, last, ...)
-    local n = select("#", ...)
-    local captures = { ... }
-    return (c_gsub(template, "%%(.?)", function(code)
-      if code == "0" then
-        return sub(text, first, last)
-      elseif code == "%" then
-        return "%"
-      end
-      local index = byte(code) and byte(code) - 48 or -1
-      if index < 1 or index > 9 then
-        error("invalid use of '%' in replacement string", 0)
-      elseif index == 1 and n == 0 then
-        return sub(text, first, last)
-      elseif index > n then
-        error("invalid capture index %" .. code .. " in replacement string", 0)
-      end
-      return captures[index]
-    end))
+-- The highest capture that a replacement string names, or nil if it is malformed.
+local references, reference_count = {}, 0
+
+local function references_of(repl)
+  local highest = 0
+  for code in c_gmatch(repl, "%%(.?)") do
+    local index = byte(code) and byte(code) - 48 or -1
+    if index >= 0 and index <= 9 then
+      highest = index > highest and index or highest
+    elseif code ~= "%" then
+      return nil
+    end
   end
+  if #repl <= LONGEST_CACHED then
+    if reference_count >= CACHED then
+      references, reference_count = {}, 0
+    end
+    references[repl], reference_count = highest, reference_count + 1
+  end
+  return highest
 end
 
--- value_of(first, last, captures...): what replaces a match.
-local function replacer(repl, text)
-  if type(repl) == "function" then
-    return function(first, last, ...)
-      if select("#", ...) == 0 then
-        return repl(sub(text, first, last))
-      end
-      return (repl(...))
+local function expand(template, whole, ...)
+  local n, values = select("#", ...), { ... }
+  return (c_gsub(template, "%%(.?)", function(code)
+    if code == "0" or (code == "1" and n == 0) then
+      return whole
+    elseif code == "%" then
+      return "%"
     end
-  elseif type(repl) == "table" then
-    return function(first, last, capture)
-      if capture == nil then
-        return repl[sub(text, first, last)]
-      end
-      return repl[capture]
+    local index = byte(code) and byte(code) - 48 or -1
+    if index < 1 or index > 9 then
+      error("invalid use of '%' in replacement string", 0)
+    elseif index > n then
+      error("invalid capture index %" .. code, 0)
     end
-  elseif c_find(repl, "%", 1, true) then
-    return expansion(repl, text)
-  end
-  return function()
-    return repl
-  end
+    return values[index] or error("unfinished capture", 0)
+  end))
 end
 
-local function replace(value_of, behind, first, last, ...)
+-- What a search found: its place, whether it counts (it is not the empty match right behind the last one), and what
+-- replaces it.
+local function apply(kind, repl, text, behind, first, last, capture, ...)
   if first == nil or last + 1 == behind then
     return first, last
+  elseif kind == "string" then
+    return first, last, true, expand(repl, sub(text, first, last), capture, ...)
   end
-  return first, last, true, value_of(first, last, ...)
+  if capture == nil then
+    capture = sub(text, first, last)
+  end
+  if kind == "function" then
+    return first, last, true, (repl(capture, ...))
+  end
+  return first, last, true, repl[capture]
 end
 
--- gsub step by step: the callback may be preempted, and may wait.
-local function substitute(text, value_of, most, anchored, search)
-  local parts, n, size = {}, 0, 0
-  local at, behind, count = 1, nil, 0
-  while count < most and at <= #text + 1 do
-    local first, last, matched, value = replace(value_of, behind, search(at))
+-- gsub step by step: the callback may be preempted, and may wait. `state` is a match, or nil to search in C.
+-- Returns the text and the number of matches, or nil and what is wrong.
+local function substitute(kind, repl, text, pattern, most, anchored, state)
+  local parts, n, made = {}, 0, 0
+  local at, behind, count, size = 1, nil, 0, #text
+  while count < most and at <= size + 1 do
+    local first, last, counts, value
+    if state then
+      first, last, counts, value = apply(kind, repl, text, behind, search_pattern(state, at))
+    else
+      first, last, counts, value = apply(kind, repl, text, behind, c_find(text, pattern, at))
+    end
     if first == nil then
       break
-    end
-    if matched then
+    elseif counts then
       count = count + 1
       if not value then
         value = sub(text, first, last)
-      elseif type(value) ~= "string" and type(value) ~= "number" then
-        error("invalid replacement value (a " .. kernel.type(value) .. ")", 0)
+      elseif type(value) ~= "string" then
+        if type(value) ~= "number" then
+          return nil, "invalid replacement value (a " .. kernel.type(value) .. ")"
+        end
+        value = value .. ""
       end
       parts[n + 1], parts[n + 2] = sub(text, at, first - 1), value
-      size = size + first - at + #(value .. "")
-      n = n + 2
+      n, made = n + 2, made + #value
       at, behind = last + 1, last + 1
+      if made > LONGEST then
+        return nil, "resulting string too large"
+      end
     else
       n = n + 1
       parts[n] = sub(text, at, first)
-      size = size + first - at + 1
       at = first + 1
     end
-    if size > LONGEST then
-      error("resulting string too large", 0)
-    elseif anchored then
+    if anchored then
       break
     end
   end
@@ -329,21 +345,6 @@ local function substitute(text, value_of, most, anchored, search)
   end
   parts[n + 1] = sub(text, at)
   return concat(parts), count
-end
-
-local function gsub_in_lua(program, text, pattern, repl, most)
-  local search
-  if program.sound and #text <= program.limit then
-    function search(at)
-      return c_find(text, pattern, at)
-    end
-  else
-    local state = new_match(program, text)
-    function search(at)
-      return search_pattern(state, at)
-    end
-  end
-  return substitute(text, replacer(repl, text), most, program.anchored, search)
 end
 
 local function careful_gsub(text, pattern, repl, most)
@@ -359,21 +360,44 @@ local function careful_gsub(text, pattern, repl, most)
   if not program then
     raise("gsub", problem)
   end
-  local simple = kind == "string" and #repl * (#text + 1) <= LONGEST or kind == "table" and getmetatable(repl) == nil
+  local simple
+  if kind == "string" then
+    simple = #repl * (#text + 1) <= LONGEST
+    references_of(repl)
+  else
+    simple = kind == "table" and getmetatable(repl) == nil
+  end
   if simple and #text <= program.limit then
     return settle("gsub", pcall(c_gsub, text, pattern, repl, most))
   end
   most = most and math.tointeger(tonumber(most)) or #text + 1
-  return settle("gsub", pcall(gsub_in_lua, program, text, pattern, repl, most))
+  local state
+  if not program.sound or #text > program.limit then
+    state = new_match(program, text, kind == "string") -- a string uses only the captures that it names
+  end
+  local result, count = settle("gsub", pcall(substitute, kind, repl, text, pattern, most, program.anchored, state))
+  if not result then
+    raise("gsub", count)
+  end
+  return result, count
 end
 
 local function gsub(text, pattern, repl, most)
   local limit = limits[pattern]
-  if
-    limit and most == nil and type(text) == "string" and #text <= limit and type(repl) == "string"
-    and #repl * (#text + 1) <= LONGEST and not c_find(repl, "%", 1, true)
-  then
-    return c_gsub(text, pattern, repl)
+  if limit and most == nil and type(text) == "string" and #text <= limit then
+    local kind = type(repl)
+    if kind == "string" then
+      local highest = references[repl]
+      if highest and highest <= captures[pattern] and #repl * (#text + 1) <= LONGEST then
+        return c_gsub(text, pattern, repl)
+      end
+    elseif kind == "function" then
+      local result, count = substitute(kind, repl, text, pattern, #text + 1, byte(pattern, 1) == 94)
+      if not result then
+        error(count, 2)
+      end
+      return result, count
+    end
   end
   return pass(careful_gsub(text, pattern, repl, most))
 end

@@ -29,3 +29,23 @@ function kernel.enforce_budgets(task)
       "Timeout", false))
   end
 end
+
+--- Give back what a task holds whose VM has no memory left, and return the Error it fails with. What it held is on its
+-- stack, so that goes first: nothing can be made before.
+function kernel.reclaim(task)
+  coroutine.close(task.co)
+  collectgarbage()
+  return new_error(format("%s ran out of memory: its VM has reached its limit", task.proc.entry), "Internal", false)
+end
+
+--- The kernel's own code failed, most likely for lack of memory: end the process that was running.
+function kernel.panic(message)
+  local S = kernel.state
+  local task, proc = S.task, S.proc
+  kernel.end_slice()
+  S.task, S.proc = nil, nil
+  if task and not task.dead and proc ~= kernel.system then
+    local err = kernel.reclaim(task)
+    kernel.exit(proc, nil, message == "not enough memory" and err or new_error(message, "Internal", false))
+  end
+end

@@ -121,6 +121,9 @@ function kernel.signal_handlers.stop(pid, message)
   end
 end
 
+--- The last slice failed: see kernel.panic.
+entry.panic = kernel.panic
+
 --- Compile a chunk and forget it; returns the complaint or nil.
 entry.check = kernel.check_source
 

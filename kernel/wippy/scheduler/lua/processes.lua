@@ -28,7 +28,8 @@ local process_count = 0
 -- Pids ----------------------------------------------------------------------------------------------------------------
 
 -- The number in a pid tells the worker: number = sequence * workers + worker + 1, so no table of pids is shared.
-local sequence = 0
+-- A worker that has the index of an earlier one counts from where that cannot have come.
+local sequence = kernel.generation << 24
 
 local function new_pid(host)
   local number = sequence * kernel.worker_count + kernel.worker_index + 1
@@ -510,7 +511,7 @@ function kernel.spawn_task(proc, fn, args)
 end
 
 --- Make and start a process on this worker. `args` is a packed table that belongs to the new process.
--- `options`: context, actor, scope, reply, name, messages, monitor (pid), link (pid).
+-- `options`: context, actor, scope, reply, name, messages, monitor (pid), reaper (another that monitors), link (pid).
 function kernel.spawn_here(code, host, args, options)
   local proc = {
     host = host.id, home = host, entry = code.id, code = code, pending = 0,
@@ -518,8 +519,10 @@ function kernel.spawn_here(code, host, args, options)
   }
   local pid = pid_of(proc)
   process_count = process_count + 1
-  if options.monitor then
-    proc.monitors = { [options.monitor] = true }
+  if options.monitor or options.reaper then
+    proc.monitors = {}
+    proc.monitors[options.monitor or options.reaper] = true
+    proc.monitors[options.reaper or options.monitor] = true
   end
   if options.link then
     proc.links = { [options.link] = true }

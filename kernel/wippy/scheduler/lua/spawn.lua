@@ -4,8 +4,8 @@ local kernel = ...
 local S = kernel.state
 local new_error, format, next = kernel.new_error, string.format, next
 
---- Host records by id, the same on every worker: id, workers (their indexes), limited (max_processes is set), provider
--- (a Python command that runs processes of this host instead).
+--- Host records by id, the same on every worker: id, workers (their indexes), limited (max_processes is set), limits,
+-- provider (a Python command that finds the worker instead).
 local hosts = {}
 
 function kernel.signal_handlers.host(id, record)
@@ -92,6 +92,14 @@ local function take_place(host)
   return true
 end
 
+local function spawned(parent, pid, err, options)
+  if pid and options.linked then
+    parent.links = parent.links or {}
+    parent.links[pid] = true
+  end
+  return pid, err
+end
+
 --- Spawn a process of entry `id` on host `host_id`. `args` is packed and belongs to the new process.
 -- `options`: context, actor, scope, name, messages, monitored, linked. Returns its pid, or nil and an Error.
 function kernel.spawn(id, host_id, args, options)
@@ -101,9 +109,6 @@ function kernel.spawn(id, host_id, args, options)
     return nil, new_error(format("process host %s not found, or not running", host_id), "NotFound", false)
   end
   local plain = inherited(me, options)
-  if host.provider then
-    return kernel.command(host.provider, id, host_id, args, plain)
-  end
   local code, err = process_code(id)
   if not code then
     return nil, err
@@ -112,6 +117,11 @@ function kernel.spawn(id, host_id, args, options)
   ok, err = take_place(host)
   if not ok then
     return nil, err
+  end
+  if host.provider then
+    local pid
+    pid, err = kernel.command(host.provider, id, host_id, args, plain)
+    return spawned(me, pid, err, options)
   end
   local worker = place(host)
   local pid
@@ -123,11 +133,7 @@ function kernel.spawn(id, host_id, args, options)
       kernel.alive_elsewhere[pid] = nil -- the first send follows it
     end
   end
-  if pid and options.linked then
-    me.links = me.links or {}
-    me.links[pid] = true
-  end
-  return pid, err
+  return spawned(me, pid, err, options)
 end
 
 -- The host and code for a request of another worker, which took a place: it goes back when nothing will start.
@@ -183,12 +189,12 @@ function kernel.exec(id, host_id, args, options)
     return nil, new_error(format("process host %s not found, or not running", host_id), "NotFound", false)
   end
   local plain = inherited(me, options)
-  if host.provider then
-    return kernel.command(host.provider .. ".exec", id, host_id, args, plain)
-  end
   local ok, err = take_place(host)
   if not ok then
     return nil, err
+  end
+  if host.provider then
+    return kernel.command(host.provider .. ".exec", id, host_id, args, plain)
   end
   local worker = place(host)
   if worker ~= kernel.worker_index then

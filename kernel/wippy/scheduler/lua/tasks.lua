@@ -116,6 +116,9 @@ function kernel.run(limit, clock, deadline)
           suspects[proc] = true
         end
       elseif not ok then
+        if what == "not enough memory" then
+          what = kernel.reclaim(task)
+        end
         ended(task, false, kernel.killed() and kernel.stall_error(task.proc) or what)
       elseif what == DONE then
         ended(task, true, value, err)

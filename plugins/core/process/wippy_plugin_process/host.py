@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from contextlib import suppress
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import msgspec
 
@@ -27,7 +27,8 @@ class HostSettings(msgspec.Struct):
     """The `host` block. Queue sizes are hints of the original's scheduler and accepted without effect.
 
     `cpu_limit`: seconds of uninterrupted computing after which a process is ended; `memory_limit`: bytes that all
-    processes of a worker may use. 0 means no limit.
+    processes of a worker may use. 0 means no limit. `isolation: vm` gives every process a VM of its own, and the memory
+    limit is that process's.
     """
 
     workers: int = 0
@@ -36,6 +37,7 @@ class HostSettings(msgspec.Struct):
     max_processes: int = 0
     cpu_limit: Duration = Duration(0)
     memory_limit: Size = Size(0)
+    isolation: Literal["none", "vm"] = "none"
 
 
 class HostConfig(msgspec.Struct):
@@ -60,7 +62,8 @@ class ProcessHost:
             self.id,
             workers=workers,
             max_processes=settings.max_processes,
-            limits={"cpu": float(settings.cpu_limit), "memory": int(settings.memory_limit)},
+            limits={"cpu_limit": float(settings.cpu_limit), "memory_limit": int(settings.memory_limit)},
+            isolated=settings.isolation == "vm",
         )
 
     async def stop(self) -> None:
