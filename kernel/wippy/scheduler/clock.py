@@ -39,10 +39,15 @@ async def sleep(clock: Clock, seconds: float) -> None:
     """Wait on a clock."""
     done = asyncio.Event()
     timer = clock.call_later(seconds, done.set)
+    task = asyncio.current_task()
+    if isinstance(clock, VirtualClock):
+        clock.sleepers.add(task)
     try:
         await done.wait()
     finally:
         timer.cancel()
+        if isinstance(clock, VirtualClock):
+            clock.sleepers.discard(task)
 
 
 class RealClock:
@@ -81,6 +86,8 @@ class VirtualClock:
         self._timers: list[tuple[float, int, _VirtualTimer]] = []
         self._sequence = 0
         self._holds = 0
+        #: Tasks that wait for this clock: they do not keep it from jumping.
+        self.sleepers: set[asyncio.Task[object] | None] = set()
         #: Called when there may be something new to jump to.
         self.changed: Callable[[], None] = lambda: None
 

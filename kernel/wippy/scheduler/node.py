@@ -37,6 +37,9 @@ PYTHON_SLOT = PID_SLOTS - 1
 
 #: Turns of the event loop without news after which everything counts as idle (virtual clock).
 IDLE_TURNS = 5
+#: Real seconds without news after which it counts as idle though commands are under way: they may wait for something
+#: that waits for the clock, and nobody can tell that from waiting for a disk.
+PATIENCE = 0.25
 
 
 class NodeSettings(msgspec.Struct):
@@ -77,6 +80,7 @@ class Node:
         self._state: dict[tuple[str, str], bytes] = {}
         self._last_id = 0
         self._idle_turns = -1
+        self._news = 0
         self._handlers: dict[str, Callable[..., None]] = {
             "reply": self._on_reply,
             "exited": self.mailboxes.exited,
@@ -516,6 +520,7 @@ class Node:
         """Something happened: once a few turns of the loop bring nothing more, time may jump."""
         if self.clock.real:
             return
+        self._news += 1
         if self._idle_turns < 0:
             self._loop.call_soon(self._count_idle)
         self._idle_turns = 0
@@ -524,7 +529,7 @@ class Node:
         worker, clock = self._workers[0], self.clock
         assert isinstance(worker, InlineWorker)
         assert isinstance(clock, VirtualClock)
-        if worker.busy or self._tasks or clock.held:
+        if worker.busy or clock.held:
             self._idle_turns = -1  # whatever ends this calls _expect_idle
             return
         self._idle_turns += 1
@@ -532,6 +537,16 @@ class Node:
             self._loop.call_soon(self._count_idle)
             return
         self._idle_turns = -1
+        if any(task not in clock.sleepers for task in self._tasks.values()):
+            news = self._news
+            self._loop.call_later(PATIENCE, lambda: news == self._news and not clock.held and self._jump(clock))
+            return
+        self._jump(clock)
+
+    def _jump(self, clock: VirtualClock) -> None:
+        """Move the clock to the next thing that is due."""
+        worker = self._workers[0]
+        assert isinstance(worker, InlineWorker)
         deadlines = [d for d in (worker.deadline, clock.next_deadline()) if d is not None]
         if deadlines:
             clock.advance_to(min(deadlines))
