@@ -239,3 +239,29 @@ async def test_the_same_seed_gives_the_same_run():
 
     assert await run(1) == await run(1)
     assert await run(1) != await run(2)
+
+
+async def test_a_function_that_computes_long_leaves_the_event_loop():
+    from wippy.testing import host
+
+    heavy = function(
+        "app:heavy",
+        """
+        return function(n)
+          local x = 0
+          for i = 1, n do x = x + i % 7 end
+          return process.pid()
+        end
+        """,
+    )
+    caller = function("app:caller", 'return function(n) return funcs.call("app:heavy", n) end')
+    async with app_of(host(workers=1), heavy, caller, virtual=False) as app:
+        while app.node.locate(await app.call("app:heavy", 5_000_000)) == 0:
+            pass
+        assert app.node.locate(await app.call("app:caller", 10)) == 1
+        task = asyncio.ensure_future(app.call("app:heavy", 10**12))
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert app.node.locate(await app.call("app:heavy", 10)) == 1

@@ -69,7 +69,8 @@ class App:
         self._overrides = list(overrides)
         self._extra = list(entries)
         self._history = history
-        self._interceptors: list[Interceptor] = []
+        #: What plugins wrap around calls from outside (hook `function_interceptors`), outermost first.
+        self.interceptors: list[Interceptor] = []
         settings = NodeSettings(
             clock=self.clock,
             seed=seed,
@@ -138,7 +139,7 @@ class App:
             self.warnings.extend(loaded.warnings)
         for more in hooks.entries_loaded(app=self, entries=entries):
             entries.extend(more or ())
-        self._interceptors = [i for group in hooks.function_interceptors(app=self) for i in group or ()]
+        self.interceptors = [i for group in hooks.function_interceptors(app=self) for i in group or ()]
         for warning in self.warnings:
             log.warning("%s", warning)
         self._need_kinds(entries)
@@ -181,8 +182,9 @@ class App:
     async def _code_bundle(self, entry_id: str) -> dict[str, Any]:
         return await self.code.bundle(entry_id)
 
-    def _committed(self, _operations: Sequence[Operation]) -> None:
+    def _committed(self, operations: Sequence[Operation]) -> None:
         self.code.flush()
+        self.kinds.committed(operations)
 
     def _references(self, entry_id: str) -> Iterable[str]:
         entry = self.registry.pending.get(entry_id)
@@ -195,10 +197,10 @@ class App:
 
         `options`: context (values for `ctx`), timeout (seconds), actor and scope. Raises the Error that the call ends in.
         """
-        if not self._interceptors:
+        if not self.interceptors:
             return await self.node.call(function, *args, **options)
         call = FunctionCall(function, args, options)
-        return await chain(self._interceptors, call, lambda c: self.node.call(c.function, *c.args, **c.options))
+        return await chain(self.interceptors, call, lambda c: self.node.call(c.function, *c.args, **c.options))
 
     async def spawn(self, process: str, host: str, *args: Any, **options: Any) -> str:
         """Start a process on a host and return its pid; `options`: name, context, actor, scope."""

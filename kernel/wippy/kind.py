@@ -69,6 +69,13 @@ class Kind(Generic[ConfigType]):
     async def delete(self, entry: Entry) -> None:
         """Undo `add`."""
 
+    def committed(self) -> None:
+        """Take note that a change which touched entries of this kind was accepted as a whole; must not raise.
+
+        Called once a change, in the same turn of the event loop in which the registry and functions change: what is
+        swapped here changes together with them.
+        """
+
     def needs(self, entry: Entry) -> Iterable[str]:
         """Return the ids that must exist before this entry. By default all references in its configuration."""
         try:

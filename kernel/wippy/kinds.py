@@ -75,6 +75,12 @@ class Kinds:
             else:
                 await kind.update(entry, config, before)
 
+    def committed(self, operations: Iterable[Operation]) -> None:
+        """Tell the kinds that a change touched that it was accepted."""
+        names = {entry.kind for o in operations for entry in (o.entry, o.before) if entry is not None}
+        for kind in [self._kinds[name] for name in sorted(names) if name in self._kinds]:
+            kind.committed()
+
     def _config(self, kind: Kind[Any], entry: Entry) -> Any:
         data, missing = resolve(
             entry.data, self._app.environment.lookup, skip=entry.place.sources if entry.place else ()

@@ -290,9 +290,12 @@ local function apply(kind, repl, text, behind, first, last, capture, ...)
   if first == nil or last + 1 == behind then
     return first, last
   elseif kind == "string" then
-    return first, last, true, expand(repl, sub(text, first, last), capture, ...)
-  end
-  if capture == nil then
+    local whole = sub(text, first, last)
+    if capture == nil then
+      return first, last, true, expand(repl, whole)
+    end
+    return first, last, true, expand(repl, whole, capture, ...)
+  elseif capture == nil then
     capture = sub(text, first, last)
   end
   if kind == "function" then
@@ -347,6 +350,13 @@ local function substitute(kind, repl, text, pattern, most, anchored, state)
   return concat(parts), count
 end
 
+local function settle_substitution(ok, result, count)
+  if ok and result then
+    return result, count
+  end
+  raise("gsub", ok and count or result)
+end
+
 local function careful_gsub(text, pattern, repl, most)
   text, pattern, repl = as_text(text), as_text(pattern), as_text(repl)
   local kind = type(repl)
@@ -375,11 +385,7 @@ local function careful_gsub(text, pattern, repl, most)
   if not program.sound or #text > program.limit then
     state = new_match(program, text, kind == "string") -- a string uses only the captures that it names
   end
-  local result, count = settle("gsub", pcall(substitute, kind, repl, text, pattern, most, program.anchored, state))
-  if not result then
-    raise("gsub", count)
-  end
-  return result, count
+  return settle_substitution(pcall(substitute, kind, repl, text, pattern, most, program.anchored, state))
 end
 
 local function gsub(text, pattern, repl, most)

@@ -19,9 +19,15 @@ function kernel.stall_error(proc)
     proc.entry, kernel.stall_limit), "Timeout", false)
 end
 
---- End the process of a task that was just preempted if it is over a limit.
-function kernel.enforce_budgets(task)
+-- Seconds of computing after which a function leaves the event loop's worker, from its next call on.
+local HEAVY = 0.02
+
+--- A task was preempted: end its process if it is over a limit.
+function kernel.note_computing(task)
   local proc = task.proc
+  if proc.pool and task.cpu > HEAVY then
+    proc.code.heavy = true
+  end
   local limit = cpu_limit(proc)
   if limit and task.cpu > limit then
     return kernel.exit(proc, nil, new_error(

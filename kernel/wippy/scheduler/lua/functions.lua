@@ -91,15 +91,18 @@ local function expire(timer)
 end
 
 --- Start a call. `args` is a packed table that belongs to the callee; `reply(frame, value, err)` gets the result.
--- `options`: context, actor, scope (nil: inherit from `parent`), timeout in seconds.
+-- `options`: context, actor, scope (nil: inherit from `parent`), timeout in seconds; `attached`, a table that plugins read
+-- from the frame by their own key: it is inherited like the context, but `ctx` does not show it.
 -- Returns the frame, or nil and an Error when the pool's line is full.
 function kernel.start_call(code, args, parent, options, reply, waiter)
   local pool = pools[code.id] or new_pool(code)
   local frame = { host = "functions", entry = code.id, code = code, pool = pool, pending = 0, reply = reply, waiter = waiter }
   if parent then
     frame.context, frame.actor, frame.scope = parent.context, parent.actor, parent.scope
+    frame.attached = parent.attached
   end
   if options then
+    frame.attached = options.attached or frame.attached
     if options.context then
       frame.context = kernel.merge_context(frame.context, options.context)
     end
@@ -205,9 +208,78 @@ local function adopt(parent, frame)
   parent.pending = parent.pending + 1
 end
 
+-- A function that once held the event loop's worker for long runs elsewhere from then on, if there is an elsewhere.
+local function belongs_elsewhere(code, options)
+  return code.heavy and kernel.worker_index == 0 and (S.lightest or 0) ~= 0 and not (options and options.attached)
+end
+
+local hosted = {} -- token -> frame of a call that another worker asked for
+local sent_away = {} -- token -> worker that runs a call of ours
+local last_token = 0
+
+kernel.may_wait.call = true
+function kernel.requests.call(id, args, options)
+  local code, err = kernel.load_code(id)
+  if not code then
+    return nil, err
+  end
+  local frame
+  frame, err = kernel.start_call(code, args, nil, options, function(ended, value, failure)
+    hosted[options.token] = nil
+    if ended.timer then
+      kernel.cancel_timer(ended.timer)
+    end
+    ready(ended.waiter, value, failure)
+  end, S.task)
+  if not frame then
+    return nil, err
+  end
+  hosted[options.token] = frame
+  return block()
+end
+
+function kernel.signal_handlers.abandon_call(token)
+  local frame = hosted[token]
+  if frame then
+    exit(frame, nil, new_error("caller ended", "Canceled", false))
+  end
+end
+
+--- Give up a call that runs on another worker; nothing if it has ended.
+function kernel.abandon_elsewhere(token)
+  local worker = sent_away[token]
+  if worker then
+    kernel.signal(worker, "abandon_call", token)
+  end
+end
+
+local function call_elsewhere(code, args, parent, options)
+  options = options or {}
+  last_token = last_token + 1
+  local token = options.token or kernel.worker_index .. "." .. last_token
+  sent_away[token] = S.lightest
+  parent.cleanup = parent.cleanup or {}
+  parent.cleanup[token] = function()
+    kernel.abandon_elsewhere(token)
+  end
+  local value, err = kernel.request(S.lightest, "call", code.id, args, {
+    token = token,
+    context = options.context and kernel.merge_context(parent.context, options.context) or parent.context,
+    actor = options.actor or parent.actor,
+    scope = options.scope or parent.scope,
+    timeout = options.timeout,
+  })
+  sent_away[token] = nil
+  parent.cleanup[token] = nil
+  return value, err
+end
+
 local function call_once(code, args, options)
   if code.kind == "function" then
     local parent = S.proc
+    if belongs_elsewhere(code, options) then
+      return call_elsewhere(code, args, parent, options)
+    end
     local frame, err = kernel.start_call(code, args, parent, options, wake, S.task)
     if not frame then
       return nil, err
@@ -246,6 +318,8 @@ end
 local function effective(defaults, options)
   return options and kernel.merge_context(defaults, options) or defaults
 end
+
+kernel.belongs_elsewhere = belongs_elsewhere
 
 --- Call a function by id with packed args that belong to the callee; waits. Returns value, err.
 -- `options` adds to those of kernel.start_call: retry, as kernel.call_options parses it.

@@ -67,8 +67,9 @@ local function begin_loading(id, entry_id, args, options)
   if not code then
     return post(REPLY, id, false, pack(err))
   end
-  if code.kind ~= "function" then
+  if code.kind ~= "function" or kernel.belongs_elsewhere(code, options) then
     local value
+    options = kernel.merge_context(options, { token = "python." .. id })
     value, err = kernel.call(entry_id, args, options)
     if err then
       return post(REPLY, id, false, pack(err))
@@ -82,7 +83,7 @@ end
 function entry.call(id, entry_id, args, options)
   args, options = unpack_values(args), options and unpack_value(options)
   local code = kernel.codes[entry_id]
-  if code and code.kind == "function" then
+  if code and code.kind == "function" and not kernel.belongs_elsewhere(code, options) then
     return begin(id, code, args, options)
   end
   kernel.spawn_task(kernel.system, begin_loading, { n = 4, id, entry_id, args, options })
@@ -93,6 +94,8 @@ function entry.cancel_call(id)
   local frame = calls[id]
   if frame then
     kernel.exit(frame, nil, new_error("caller is gone", "Canceled", false))
+  else
+    kernel.abandon_elsewhere("python." .. id)
   end
 end
 

@@ -47,8 +47,14 @@ local system = { host = "kernel", entry = "kernel", pending = 0, subscribed = tr
 kernel.system = system
 
 local function answer(from, id, op, ...)
-  local value, err = requests[op](...)
-  signal(from, "reply", id, value, err)
+  local ok, value, err = pcall(requests[op], ...)
+  if not ok then
+    value, err = nil, kernel.to_error(value, "Internal")
+  end
+  ok, err = pcall(signal, from, "reply", id, value, err)
+  if not ok then -- a value that cannot be encoded
+    signal(from, "reply", id, nil, kernel.to_error(err, "Invalid"))
+  end
 end
 
 function handlers.request(from, id, op, ...)

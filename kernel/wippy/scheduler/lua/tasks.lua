@@ -125,7 +125,7 @@ function kernel.run(limit, clock, deadline)
       else
         local used = a == PREEMPTED and cpu_clock() - resumed_at or kernel.quantum
         task.cpu = a == PREEMPTED and task.cpu + used or used
-        kernel.enforce_budgets(task)
+        kernel.note_computing(task)
         if not task.dead then
           ready(task, PREEMPTED)
         end
