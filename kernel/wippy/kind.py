@@ -107,15 +107,18 @@ def decode_config(
             if not isinstance(value, str) or not value:
                 raise ValueError(f"expected an entry id, got {value!r}")
             return Ref(qualify(value, namespace))
-        if wanted is Duration:
-            return Duration(parse_duration(value))
-        if wanted is Size:
-            return Size(parse_size(value))
+        try:
+            if wanted is Duration:
+                return Duration(parse_duration(value))
+            if wanted is Size:
+                return Size(parse_size(value))
+        except Error as problem:
+            raise ValueError(str(problem)) from None  # msgspec adds the path to a ValueError
         raise NotImplementedError(wanted)
 
     try:
         decoded = msgspec.convert(data, config, strict=False, dec_hook=convert)
-    except (msgspec.ValidationError, ValueError, Error) as problem:
+    except (msgspec.ValidationError, ValueError) as problem:
         message, top_field = _explain(str(problem))
         raise Error(f"{entry.where(top_field)}: {message}", INVALID) from None
     if warn and not open_data:
