@@ -42,6 +42,7 @@ CHUNKS = (
     ("sandbox", "pattern_program"),
     ("sandbox", "pattern_matcher"),
     ("sandbox", "patterns"),
+    ("sandbox", "tables"),
     ("sandbox", "sandbox"),
     ("scheduler", "code"),
     ("scheduler", "options"),
@@ -52,7 +53,10 @@ CHUNKS = (
 )
 
 #: Those of them that may be interrupted anywhere: they change nothing that others see, and may run for long.
-PREEMPTIBLE = {"values", "pattern_program", "pattern_matcher", "patterns"}
+PREEMPTIBLE = {"values", "pattern_program", "pattern_matcher", "patterns", "tables"}
+
+#: Bytes that the allocator gives beyond the memory limit and a quarter: what the kernel needs to end who took too much.
+HEADROOM = 4 << 20
 
 
 class VmSettings:
@@ -108,7 +112,7 @@ class Vm:
             register_builtins=False,
             unpack_returned_tuples=False,
             attribute_filter=_deny,
-            max_memory=settings.memory_limit,
+            max_memory=settings.memory_limit and settings.memory_limit + settings.memory_limit // 4 + HEADROOM,
         )
         # Everything that Lua code could use to reach out goes before anything else is loaded.
         self._lua.execute(b"python, io, package, require, dofile, loadfile = nil")
@@ -122,6 +126,7 @@ class Vm:
             "worker_count": settings.worker_count,
             "mailbox_limit": settings.mailbox_limit,
             "generation": settings.generation,
+            "memory_limit": settings.memory_limit or None,
             "clock": settings.clock,
             "wall_clock": settings.wall_clock,
             "monotonic": settings.monotonic,

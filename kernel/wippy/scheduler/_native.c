@@ -105,6 +105,7 @@ typedef struct Vm {
   lua_State *volatile current; /* the coroutine that runs; NULL while the kernel does */
   volatile sig_atomic_t wanted;
   volatile int probes; /* hook calls in kernel code since the last signal */
+  int yielded;         /* the hook has made the task yield: if it still runs, that was in vain */
   volatile unsigned long killed;
   volatile unsigned long preemptions;
   atomic_bool running; /* a slice is under way */
@@ -162,11 +163,13 @@ hook(lua_State *L, lua_Debug *ar)
     lua_sethook(L, hook, MASK_COUNT, vm->probes++ < 256 ? 1 : 97);
     return;
   }
-  if (wanted == YIELD) {
+  /* What was to be killed may only have come out of a long C function: it yields like others, once. */
+  if (wanted == YIELD || (!vm->yielded && lua_isyieldable(L))) {
     lua_sethook(L, NULL, 0, 0);
     vm->wanted = NONE;
     if (lua_isyieldable(L)) {
       vm->preemptions++;
+      vm->yielded = 1;
       lua_yieldk(L, 0, 0, NULL);
     }
     return; /* otherwise the watchdog comes again */
@@ -326,6 +329,7 @@ begin_task(Vm *vm)
   atomic_store_explicit(&vm->tasks, task, memory_order_relaxed);
   atomic_signal_fence(memory_order_seq_cst); /* from here on no order for the last task is taken */
   vm->wanted = NONE;
+  vm->yielded = 0;
   if (!atomic_load_explicit(&vm->running, memory_order_relaxed)) {
     vm->thread = pthread_self();
     active = vm;

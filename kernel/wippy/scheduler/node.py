@@ -19,6 +19,7 @@ from wippy.scheduler.commands import Call, Commands, Sink
 from wippy.scheduler.isolation import Isolation
 from wippy.scheduler.mailboxes import Exit, Mailboxes, Receive
 from wippy.scheduler.names import Names, Places
+from wippy.scheduler.preempt import QUANTUM
 from wippy.scheduler.worker import CANCEL, COMMAND, LOG, REPLY, SIGNAL, SLOTS, InlineWorker, ThreadWorker, Worker
 
 __all__ = ["Exit", "Node", "NodeSettings"]
@@ -49,6 +50,8 @@ class NodeSettings(msgspec.Struct):
     seed: int | None = None
     mailbox_limit: int = 1_000_000
     memory_limit: int = 0
+    #: Seconds of computing after which a task is preempted.
+    quantum: float = QUANTUM
 
 
 #: Gives the code bundle of an entry: {"modules": [...], "entries": [...]} as scheduler/lua/code.lua wants it.
@@ -68,7 +71,7 @@ class Node:
         self._code_source = code_source
         #: Every worker by index; `_shared` are the threads that many processes share.
         self._workers: dict[int, Worker] = {}
-        self._shared: list[ThreadWorker] = []
+        self._shared: list[Worker] = []
         self.isolation = Isolation(self, range(PID_SLOTS // 2, PYTHON_SLOT))
         self._tasks: dict[tuple[int, int], asyncio.Task[None]] = {}
         self._calls: dict[int, asyncio.Future[Any]] = {}
@@ -99,8 +102,7 @@ class Node:
         self.commands.register("kernel.code", self._code)
         self.commands.register("kernel.isolated", self.isolation.spawn)
         self.commands.register("kernel.isolated.exec", self.isolation.execute)
-        vm = self._make_vm(0)
-        self._workers[0] = InlineWorker(0, vm, self.clock, self._drain, self._lightest, self._expect_idle)
+        self._workers[0] = self._new_worker(0, self._make_vm(0))
         if isinstance(self.clock, VirtualClock):
             self.clock.changed = self._expect_idle
         self._workers[0].start()
@@ -118,13 +120,13 @@ class Node:
             self._shared.append(worker)
         return list(range(1, count + 1))
 
-    def add_worker(self, index: int, *, memory_limit: int = 0, generation: int = 0) -> ThreadWorker:
+    def add_worker(self, index: int, *, memory_limit: int = 0, generation: int = 0) -> Worker:
         """Make and start a worker on a thread of its own, and tell it what every worker knows.
 
         `generation` counts the workers that had this index before, so that no pid is ever given twice.
         """
         vm = self._make_vm(index, memory_limit, generation)
-        worker = ThreadWorker(index, vm, self.clock, self._drain, self._lightest)
+        worker = self._new_worker(index, vm)
         for name, source in self._extensions:
             worker.vm.extend(name, source)
         for data in self._state.values():
@@ -134,6 +136,12 @@ class Node:
         self._workers[index] = worker
         worker.start()
         return worker
+
+    def _new_worker(self, index: int, vm: Vm) -> Worker:
+        """Return who gives a VM time: the event loop for the first, a thread for any other."""
+        if index == 0:
+            return InlineWorker(0, vm, self.clock, self._drain, self._lightest, self._expect_idle)
+        return ThreadWorker(index, vm, self.clock, self._drain, self._lightest)
 
     async def remove_worker(self, index: int) -> None:
         """Stop a worker whose processes have ended."""
@@ -168,6 +176,7 @@ class Node:
             mailbox_limit=self._settings.mailbox_limit,
             memory_limit=memory_limit or self._settings.memory_limit,
             generation=generation,
+            quantum=self._settings.quantum,
             seed=time.time_ns() + index if seed is None else seed + index,
             clock=self.clock.now,
             wall_clock=self.clock.wall,

@@ -254,33 +254,14 @@ string_metatable.__metatable = false
 
 -- table ---------------------------------------------------------------------------------------------------------------
 
-local function integral(value)
-  return math_type(value) == "float" and float_text(value) or value
-end
-
-local function sandbox_concat(list, separator, from, to)
-  list = payload_table(list) or list
-  local ok, result = pcall(table.concat, list, separator, from, to)
-  if ok and not result:find(".", 1, true) then
-    return result
-  end
-  -- Integral floats are written without ".0", and Errors count as their message.
-  local texts = {}
-  from, to = from or 1, to or #list
-  for i = from, to do
-    texts[i - from + 1] = error_text(integral(list[i]))
-  end
-  return table.concat(texts, separator)
-end
-
 local table_library = {
-  concat = sandbox_concat,
-  insert = table.insert,
-  remove = table.remove,
-  sort = table.sort,
+  concat = kernel.tables.concat,
+  insert = kernel.tables.insert,
+  remove = kernel.tables.remove,
+  sort = kernel.tables.sort,
   unpack = table.unpack,
   pack = table.pack,
-  move = table.move,
+  move = kernel.tables.move,
   freeze = function(value)
     need_table(value, 1, "freeze")
     return kernel.freeze(value)

@@ -1,9 +1,11 @@
 --- Budgets: what a task may use before it blocks, and what happens to those that use more.
 --
--- They are looked at where a task is preempted, so a program that stays below a slice pays nothing for them.
+-- Processor time is looked at where a task is preempted, memory once a slice, so a program that stays below a slice pays
+-- next to nothing for them.
 local kernel = ...
 
-local new_error, format = kernel.new_error, string.format
+local S, new_error, format = kernel.state, kernel.new_error, string.format
+local collectgarbage = collectgarbage
 
 --- Seconds of processor time that a task of this process may use without blocking, or nil. A process has the
 -- `cpu_limit` of its host, a function call that of its entry.
@@ -36,22 +38,61 @@ function kernel.note_computing(task)
   end
 end
 
+-- Memory --------------------------------------------------------------------------------------------------------------
+--
+-- A VM has one heap, so who holds how much of it is not known; what is known is who ran while it grew. Once the heap is
+-- beyond the limit although everything unused was collected, slices have one task each, and the process whose slices
+-- grow the heap most is ended. The limit of the allocator lies above this one, so the kernel itself still finds memory.
+
+local crowded = false
+local before = 0 -- KB in use when the slice began
+local live = 0 -- KB in use after the last full collection
+local grown = {} -- process -> KB by which the heap grew in its slices while it was crowded
+
+--- How many tasks the slice that begins may run, given how many it would.
+function kernel.watch_memory(limit)
+  before = collectgarbage("count")
+  return crowded and 1 or limit
+end
+
+--- Look at the heap at the end of a slice of so many tasks, of which `proc` had the last.
+function kernel.enforce_memory_limit(proc, switches)
+  local limit, used = kernel.memory_limit / 1024, collectgarbage("count")
+  if used > limit and (not crowded or used > live + limit / 32) then
+    collectgarbage()
+    live = collectgarbage("count")
+  end
+  if used <= limit or live <= limit then
+    crowded, grown = false, {}
+    return
+  end
+  if crowded and switches == 1 and proc ~= kernel.system and not proc.ended and used > before then
+    grown[proc] = (grown[proc] or 0) + used - before
+    if grown[proc] > limit / 64 then
+      live, grown = 0, {} -- collect at the end of the next slice
+      kernel.exit(proc, nil, new_error(
+        format("memory limit exceeded: %s took its VM beyond %.0f MB (memory_limit)", proc.entry, limit / 1024),
+        "Internal", false))
+    end
+  end
+  crowded = true
+end
+
 --- Give back what a task holds whose VM has no memory left, and return the Error it fails with. What it held is on its
 -- stack, so that goes first: nothing can be made before.
 function kernel.reclaim(task)
-  coroutine.close(task.co)
+  kernel.close_coroutine(task.co)
   collectgarbage()
   return new_error(format("%s ran out of memory: its VM has reached its limit", task.proc.entry), "Internal", false)
 end
 
 --- The kernel's own code failed, most likely for lack of memory: end the process that was running.
 function kernel.panic(message)
-  local S = kernel.state
   local task, proc = S.task, S.proc
-  kernel.end_slice()
   S.task, S.proc = nil, nil
   if task and not task.dead and proc ~= kernel.system then
     local err = kernel.reclaim(task)
     kernel.exit(proc, nil, message == "not enough memory" and err or new_error(message, "Internal", false))
   end
+  kernel.end_slice()
 end

@@ -417,6 +417,17 @@ local function stop_tasks(proc)
   proc.tasks = nil
 end
 
+-- What the code of a process holds outside goes when that code does.
+local function let_go(proc)
+  kernel.cancel_commands(proc)
+  kernel.drop_sinks(proc)
+  local cleanup = proc.cleanup
+  proc.cleanup = nil
+  for _, clean in next, cleanup or {} do
+    clean()
+  end
+end
+
 --- End a process: everybody who asked is told, once, and nothing of it runs again.
 function exit(proc, value, err)
   if proc.ended then
@@ -424,8 +435,6 @@ function exit(proc, value, err)
   end
   proc.ended = true
   stop_tasks(proc)
-  kernel.cancel_commands(proc)
-  kernel.drop_sinks(proc)
   local children = proc.children
   if children then
     proc.children = nil
@@ -434,11 +443,7 @@ function exit(proc, value, err)
       exit(child, nil, new_error("caller ended", "Canceled", false))
     end
   end
-  if proc.cleanup then
-    for _, clean in next, proc.cleanup do
-      clean()
-    end
-  end
+  let_go(proc)
   local pid = proc.pid
   if pid then
     procs[pid] = nil
@@ -539,6 +544,7 @@ end
 function kernel.upgrade(code, args)
   local proc = S.proc
   stop_tasks(proc)
+  let_go(proc)
   local unread = {}
   local function gather(channel)
     for i = channel.first, channel.last do

@@ -86,11 +86,15 @@ end
 
 --- Run tasks until none is runnable, `limit` switches were made, or `clock()` passes `deadline` (0: no deadline).
 -- Returns true while something is still runnable. A preempted task ends the slice: its time was everybody's.
+-- A test may set kernel.reorder(pass, size), which permutes the tasks of a pass as it begins.
 function kernel.run(limit, clock, deadline)
-  local resume, cpu_clock = kernel.resume, kernel.cpu_clock
+  local resume, cpu_clock, reorder = kernel.resume, kernel.cpu_clock, kernel.reorder
   local switches = 0
   local resumed_at -- processor time at which the current task went on, if it had been preempted
   S.preempted = false
+  if kernel.memory_limit then
+    limit = kernel.watch_memory(limit)
+  end
   while true do
     if position > size then
       if count == 0 then
@@ -98,6 +102,9 @@ function kernel.run(limit, clock, deadline)
       end
       pass, following = following, pass
       size, count, position = count, 0, 1
+      if reorder then
+        reorder(pass, size)
+      end
     end
     local task = pass[position]
     pass[position] = nil
@@ -138,6 +145,9 @@ function kernel.run(limit, clock, deadline)
     end
   end
   kernel.end_slice()
+  if kernel.memory_limit and switches > 0 then
+    kernel.enforce_memory_limit(S.proc, switches)
+  end
   S.task, S.proc = nil, nil
   S.switches = S.switches + switches
   return count > 0 or position <= size
