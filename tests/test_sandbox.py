@@ -134,7 +134,7 @@ async def test_pcall_cannot_swallow_termination():
     [
         "while true do end",
         "pcall(function() while true do end end) while true do end",
-        "setmetatable({}, {__index = function() while true do end end}).x = nil",
+        "setmetatable({}, {__newindex = function() while true do end end}).x = nil",
         "local _ = setmetatable({}, {__index = function() while true do end end}).x",
         'table.sort({3, 2, 1}, function() while true do end end)',
         '("abc"):gsub(".", function() while true do end end)',

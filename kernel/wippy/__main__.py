@@ -35,7 +35,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
         plugins = Plugins()
         command_group(plugins).main(words, prog_name="wippy", obj=plugins)
     except Error as problem:
-        print(f"error: {problem.message}", file=sys.stderr)
+        lines = problem.message.split("\n")
+        print(
+            "\n  ".join([f"error: {len(lines)} problems:", *lines] if lines[1:] else [f"error: {lines[0]}"]),
+            file=sys.stderr,
+        )
         sys.exit(1)
 
 

@@ -14,8 +14,13 @@ from typing import Any
 from wippy.app import App
 from wippy.registry.entry import Entry
 from wippy.scheduler.clock import RealClock, VirtualClock
+from wippy.scheduler.node import NodeSettings
+from wippy.scheduler.simulation import SimulatedNode
 
-__all__ = ["app_at", "app_of", "function", "host", "library", "process", "run_lua", "write_app"]
+__all__ = ["app_at", "app_of", "explore", "function", "host", "library", "process", "run_lua", "write_app"]
+
+#: Seconds of a slice where the machine's speed must not matter.
+UNDISTURBED = 3600.0
 
 #: Files that belong beside `src`, not into it.
 ROOT_FILES = (".wippy.yaml", "wippy.lock")
@@ -45,6 +50,33 @@ async def app_of(*entries: Entry, virtual: bool = True, seed: int = 1, **options
     """Run an application made of entries alone."""
     clock = VirtualClock() if virtual else RealClock()
     async with App(None, entries=entries, clock=clock, seed=seed, **options) as app:
+        yield app
+
+
+@asynccontextmanager
+async def explore(
+    seed: int,
+    *entries: Entry,
+    workers: int = 2,
+    chunks: Mapping[str, str] | None = None,
+    trace: list[str] | None = None,
+    mailbox_limit: int = 1_000_000,
+    **options: Any,
+) -> AsyncIterator[App]:
+    """Run an application made of entries under one of its possible interleavings, which the seed decides.
+
+    The same seed gives the same run. Processes live on `workers` simulated workers (0: in the event loop's VM) that take
+    turns in this thread; see wippy.scheduler.simulation. `trace` gets a line for every event of the scheduler. `chunks`
+    are Lua chunks (name: source) that are loaded into every VM first, with the kernel's rights: to plant faults or look
+    inside.
+    """
+    clock = VirtualClock()
+    app = App(None, entries=entries, clock=clock, seed=seed, **options)
+    settings = NodeSettings(clock=clock, seed=seed, mailbox_limit=mailbox_limit, quantum=UNDISTURBED)
+    app.node = SimulatedNode(
+        settings, app.node.commands, app._code_bundle, workers=workers, chunks=dict(chunks or {}), trace=trace
+    )
+    async with app:
         yield app
 
 

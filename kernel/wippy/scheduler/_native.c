@@ -59,6 +59,7 @@ static int (*lua_closethread)(lua_State *, lua_State *);
 static void (*lua_pushboolean)(lua_State *, int);
 static void (*lua_sethook)(lua_State *, lua_Hook, int, int);
 static int (*lua_getinfo)(lua_State *, const char *, lua_Debug *);
+static int (*lua_getstack)(lua_State *, int, lua_Debug *);
 static int (*lua_isyieldable)(lua_State *);
 static int (*lua_yieldk)(lua_State *, int, intptr_t, void *);
 static lua_State *(*lua_tothread)(lua_State *, int);
@@ -84,6 +85,7 @@ static const struct {
     {"lua_pushboolean", (void **)&lua_pushboolean},
     {"lua_sethook", (void **)&lua_sethook},
     {"lua_getinfo", (void **)&lua_getinfo},
+    {"lua_getstack", (void **)&lua_getstack},
     {"lua_isyieldable", (void **)&lua_isyieldable},
     {"lua_yieldk", (void **)&lua_yieldk},
     {"lua_tothread", (void **)&lua_tothread},
@@ -95,6 +97,9 @@ static const struct {
     {"lua_pushstring", (void **)&lua_pushstring},
     {"lua_error", (void **)&lua_error},
 };
+
+/* Calls in one another beyond which a coroutine that is preempted fails: such a stack takes too long to walk. */
+enum { DEEPEST = 200000 };
 
 /* How a task is told to stop: asked to yield, killed as soon as user code runs, killed wherever it is. */
 enum { NONE, YIELD, KILL, KILL_KERNEL };
@@ -118,6 +123,9 @@ typedef struct Vm {
 
   atomic_int order; /* what the watchdog wants, for the task that it saw */
   atomic_ullong target;
+  atomic_bool unanswered;  /* a signal was sent and its handler has not ended */
+  atomic_llong handler_time; /* what the last one took, in nanoseconds */
+  long long next_signal;   /* not before this time */
   unsigned long long seen_task;
   long long seen_cpu; /* processor time of the thread when the task was first seen to be long; -1: not yet */
 } Vm;
@@ -163,6 +171,12 @@ hook(lua_State *L, lua_Debug *ar)
     lua_sethook(L, hook, MASK_COUNT, vm->probes++ < 256 ? 1 : 97);
     return;
   }
+  lua_Debug unused;
+  if (lua_getstack(L, DEEPEST, &unused)) {
+    lua_sethook(L, NULL, 0, 0);
+    lua_pushstring(L, "stack overflow");
+    lua_error(L);
+  }
   /* What was to be killed may only have come out of a long C function: it yields like others, once. */
   if (wanted == YIELD || (!vm->yielded && lua_isyieldable(L))) {
     lua_sethook(L, NULL, 0, 0);
@@ -191,9 +205,12 @@ on_signal(int number, siginfo_t *info, void *context)
     if (order != NONE && atomic_load(&vm->target) == atomic_load(&vm->tasks)) {
       if (order > vm->wanted)
         vm->wanted = order;
+      long long began = now_of(CLOCK_MONOTONIC);
       vm->probes = 0;
       lua_sethook(vm->current, hook, MASK_COUNT, 1);
+      atomic_store(&vm->handler_time, now_of(CLOCK_MONOTONIC) - began);
     }
+    atomic_store(&vm->unanswered, 0);
     return;
   }
   if (previous.sa_flags & SA_SIGINFO)
@@ -204,7 +221,7 @@ on_signal(int number, siginfo_t *info, void *context)
 
 /* The watchdog -----------------------------------------------------------------------------------------------------*/
 
-enum { LONGEST_TICK = 2000000, IDLE_TICKS = 50, KERNEL_STALL_FACTOR = 4 };
+enum { LONGEST_TICK = 2000000, UNANSWERED_WAIT = 50000000, IDLE_TICKS = 50, KERNEL_STALL_FACTOR = 4 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards everything in this section */
 static pthread_cond_t bell = PTHREAD_COND_INITIALIZER;
@@ -232,9 +249,18 @@ look_at(Vm *vm, long long now)
   if (task != vm->seen_task) {
     vm->seen_task = task;
     vm->seen_cpu = -1;
+    atomic_store(&vm->unanswered, 0);
   }
   if (now - atomic_load(&vm->began) < vm->quantum)
     return;
+  /* lua_sethook walks the whole call stack. On a deep one that takes longer than a tick: signals must not follow each
+     other so fast that nothing runs in between. */
+  if (now < vm->next_signal)
+    return;
+  if (atomic_exchange(&vm->unanswered, 0)) {
+    vm->next_signal = now + UNANSWERED_WAIT;
+    return;
+  }
   int order = YIELD;
   long long cpu = cpu_of(vm->thread);
   if (vm->seen_cpu < 0)
@@ -245,6 +271,8 @@ look_at(Vm *vm, long long now)
     order = KILL;
   atomic_store(&vm->target, task);
   atomic_store(&vm->order, order);
+  atomic_store(&vm->unanswered, 1);
+  vm->next_signal = now + 2 * tick + 2 * atomic_load(&vm->handler_time);
   pthread_kill(vm->thread, SIGURG);
 }
 

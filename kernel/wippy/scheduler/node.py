@@ -92,6 +92,7 @@ class Node:
             "gone": lambda pid: None,
             "crowded": lambda pid: None,
             "link_down": lambda pid, source, error=None: None,
+            "linked": self._on_linked,
         }
 
     # Life -----------------------------------------------------------------------------------------------------------
@@ -392,6 +393,10 @@ class Node:
             self.signal(worker, "reply", request_id, True)
         except Error as problem:
             self.signal(worker, "reply", request_id, None, problem)
+
+    def _on_linked(self, pid: str, peer: str) -> None:
+        """A process was linked to one whose worker is gone: it fails with it."""
+        self.signal(self.locate(peer), "link_down", peer, pid, Error("linked process ended", CANCELED))
 
     # Processes ------------------------------------------------------------------------------------------------------
 

@@ -3,7 +3,10 @@ local kernel = ...
 
 local getmetatable, setmetatable, rawset, type, tostring = debug.getmetatable, setmetatable, rawset, type, tostring
 local concat = table.concat
-local traceback, getinfo, sub, find = debug.traceback, debug.getinfo, string.sub, string.find
+local traceback, getinfo, sub, find, format = debug.traceback, debug.getinfo, string.sub, string.find, string.format
+
+--- Frames beyond which a stack is not shown to its end.
+local DEEP = 1000
 
 local MESSAGE, KIND, RETRYABLE, DETAILS, STACK = 1, 2, 3, 4, 5
 
@@ -93,10 +96,21 @@ local function user_stack(trace)
   return concat(lines, "\n")
 end
 
+-- The innermost frames of a stack so deep that debug.traceback, which looks for its end, would take a second.
+local function deep_stack(co)
+  local lines = {}
+  for level = 0, 20 do
+    local info = getinfo(co, level, "Sln")
+    lines[#lines + 1] = format("\t%s:%d: in function '%s'", info.short_src, info.currentline, info.name or "?")
+  end
+  lines[#lines + 1] = "\t..."
+  return concat(lines, "\n")
+end
+
 --- The application's part of the stack of a coroutine (the running one if nil), from `level` up.
 function kernel.stack(co, level)
   if co then
-    return user_stack(traceback(co))
+    return user_stack(getinfo(co, DEEP, "l") and deep_stack(co) or traceback(co))
   end
   return user_stack(traceback("", (level or 1) + 1))
 end

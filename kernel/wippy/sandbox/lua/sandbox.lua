@@ -293,8 +293,8 @@ for name, value in next, math do
   math_library[name] = value
 end
 math_library.randomseed = function() end -- the random source is an input of the kernel, not of user code
-math_library.random = function(low, high)
-  return kernel.math_random(low, high)
+math_library.random = function(...)
+  return kernel.math_random(...) -- looked up at every call; the number of arguments matters to it
 end
 math_library.pow = function(x, y)
   return x ^ y

@@ -44,6 +44,21 @@ end
 -- beyond the limit although everything unused was collected, slices have one task each, and the process whose slices
 -- grow the heap most is ended. The limit of the allocator lies above this one, so the kernel itself still finds memory.
 
+local own_limit = kernel.memory_limit
+local host_limits = {} -- host id -> bytes
+
+--- Set, or remove (nil), the memory limit that a host brings to this worker: the lowest of all is the VM's.
+function kernel.set_host_memory_limit(id, limit)
+  host_limits[id] = limit
+  local lowest = own_limit
+  for _, bytes in next, host_limits do
+    if not lowest or bytes < lowest then
+      lowest = bytes
+    end
+  end
+  kernel.memory_limit = lowest
+end
+
 local crowded = false
 local before = 0 -- KB in use when the slice began
 local live = 0 -- KB in use after the last full collection

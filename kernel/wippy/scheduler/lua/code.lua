@@ -152,7 +152,8 @@ function kernel.forget_code(ids)
     codes[id] = nil
     kernel.retire_pool(id)
   end
-  for _, proc in next, kernel.procs do
+  for _, pid in kernel.in_order(kernel.procs) do
+    local proc = kernel.procs[pid]
     if proc.upgradable and changed[proc.entry] then
       kernel.notify_outdated(proc, ids)
     end

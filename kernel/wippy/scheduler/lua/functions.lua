@@ -198,13 +198,17 @@ local function copy_args(args)
 end
 kernel.copy_args = copy_args
 
+local last_child = 0
+
+-- Calls that end with their caller: frame -> number, in the order they began.
 local function adopt(parent, frame)
   local children = parent.children
   if not children then
     children = {}
     parent.children = children
   end
-  children[frame] = true
+  last_child = last_child + 1
+  children[frame] = last_child
   parent.pending = parent.pending + 1
 end
 

@@ -54,6 +54,9 @@ local function answer(frame, value, err)
 end
 
 local function begin(id, code, args, options)
+  if code.defaults then
+    options = options and kernel.merge_context(code.defaults, options) or code.defaults
+  end
   local frame, err = kernel.start_call(code, args, nil, options, answer, id)
   if frame then
     calls[id] = frame
@@ -62,12 +65,17 @@ local function begin(id, code, args, options)
   end
 end
 
+-- What is more than starting a frame here: a process, retries, a worker elsewhere.
+local function needs_task(code, options)
+  return code.kind ~= "function" or (code.defaults and code.defaults.retry) or kernel.belongs_elsewhere(code, options)
+end
+
 local function begin_loading(id, entry_id, args, options)
   local code, err = kernel.load_code(entry_id)
   if not code then
     return post(REPLY, id, false, pack(err))
   end
-  if code.kind ~= "function" or kernel.belongs_elsewhere(code, options) then
+  if needs_task(code, options) then
     local value
     options = kernel.merge_context(options, { token = "python." .. id })
     value, err = kernel.call(entry_id, args, options)
@@ -83,7 +91,7 @@ end
 function entry.call(id, entry_id, args, options)
   args, options = unpack_values(args), options and unpack_value(options)
   local code = kernel.codes[entry_id]
-  if code and code.kind == "function" and not kernel.belongs_elsewhere(code, options) then
+  if code and not needs_task(code, options) then
     return begin(id, code, args, options)
   end
   kernel.spawn_task(kernel.system, begin_loading, { n = 4, id, entry_id, args, options })

@@ -14,6 +14,7 @@
 local kernel = ...
 
 local S, block, push = kernel.state, kernel.block, kernel.push
+local sort, ipairs = table.sort, ipairs
 local setmetatable, type, next, select, format, match = setmetatable, type, next, select, string.format, string.match
 local getmetatable = debug.getmetatable
 local new_error, to_error, is_error, copy = kernel.new_error, kernel.to_error, kernel.is_error, kernel.copy
@@ -24,6 +25,28 @@ local mailbox_limit = kernel.mailbox_limit - 1
 local procs = {} -- pid -> process, the live ones of this worker
 kernel.procs = procs
 local process_count = 0
+
+-- Order ---------------------------------------------------------------------------------------------------------------
+
+local EMPTY = {}
+
+--- Iterate over index and key of a table with string keys (or nil) in the order of the keys, or by `before`. The order
+-- of `next` differs from run to run; whatever others can see must not.
+local function in_order(set, before)
+  if set == nil then
+    return ipairs(EMPTY)
+  end
+  local keys, n = {}, 0
+  for key in next, set do
+    n = n + 1
+    keys[n] = key
+  end
+  if n > 1 then
+    sort(keys, before)
+  end
+  return ipairs(keys)
+end
+kernel.in_order = in_order
 
 -- Pids ----------------------------------------------------------------------------------------------------------------
 
@@ -197,15 +220,16 @@ function kernel.send(dest, topic, ...)
         return nil, pid
       end
       if not alive_elsewhere[pid] then
-        local ok, err = kernel.request(worker, "follow", pid, kernel.worker_index)
+        local ok, err = kernel.request_and_note(function(found)
+          alive_elsewhere[pid] = found
+        end, worker, "follow", pid, kernel.worker_index)
         if not ok then
           return nil, err
         end
-        alive_elsewhere[pid] = true
       end
       if crowded[pid] then
         local ok, err = kernel.request(worker, "send", pid, pid_of(me), topic, select("#", ...), ...)
-        crowded[pid] = ok == nil or nil
+        crowded[pid] = ok == nil and alive_elsewhere[pid] or nil
         return ok, err
       end
       kernel.signal(worker, "send", pid, pid_of(me), topic, select("#", ...), ...)
@@ -376,16 +400,20 @@ end
 function kernel.remote_link_down(pid, from, err)
   local proc = procs[pid]
   if proc and proc.links and proc.links[from] then
-    link_down(proc, from, err)
+    if err == nil then
+      proc.links[from] = nil -- it ended well, which ends the link
+    else
+      link_down(proc, from, err)
+    end
   end
 end
 
 local function tell_relations(proc, value, err)
   local pid = proc.pid
-  for watcher in next, proc.monitors or {} do
+  for _, watcher in in_order(proc.monitors) do
     notify_exit(watcher, pid, value, err)
   end
-  for peer in next, proc.links or {} do
+  for _, peer in in_order(proc.links) do
     local other = procs[peer]
     if other then
       if err then
@@ -438,7 +466,9 @@ function exit(proc, value, err)
   local children = proc.children
   if children then
     proc.children = nil
-    for child in next, children do
+    for _, child in in_order(children, function(a, b)
+      return children[a] < children[b]
+    end) do
       child.reply = nil
       exit(child, nil, new_error("caller ended", "Canceled", false))
     end
@@ -447,9 +477,9 @@ function exit(proc, value, err)
   local pid = proc.pid
   if pid then
     procs[pid] = nil
-    if proc.names then
-      for name in next, proc.names do
-        kernel.release_name(name, pid)
+    for _, name in in_order(proc.names) do
+      kernel.release_name(name, pid)
+      if kernel.names[name] == pid then -- else somebody took it away and another has it now
         kernel.names[name] = nil
       end
     end
@@ -554,7 +584,8 @@ function kernel.upgrade(code, args)
   if proc.inbox then
     gather(proc.inbox)
   end
-  for topic, listener in next, proc.topics or {} do
+  for _, topic in in_order(proc.topics) do
+    local listener = proc.topics[topic]
     for i = listener.channel.first, listener.channel.last do
       local item = listener.channel.buf[i]
       if getmetatable(item) ~= message_class then
@@ -665,16 +696,44 @@ function kernel.control_process(operation, dest, ...)
   return kernel.request(worker, operation, pid, ...)
 end
 
---- Monitor and link keep a record on both sides of a link.
-function kernel.link_processes(dest)
-  local me = S.proc
-  local proc, _, pid = resolve(dest)
-  local ok, err = kernel.control_process("link", dest, pid_of(me))
-  if ok then
-    me.links = me.links or {}
-    me.links[proc and proc.pid or pid] = true
+-- A link whose other side is noted already. A process that ended meanwhile takes the other along.
+local function note_link(pid, peer)
+  local proc = procs[pid]
+  if proc then
+    proc.links = proc.links or {}
+    proc.links[peer] = true
+  else
+    kernel.signal(locate(peer), "link_down", peer, pid, new_error("linked process ended", "Canceled", false))
   end
-  return ok, err
+end
+kernel.note_link = note_link
+
+--- Let the process `pid`, wherever it lives, note its link to `peer`, a process of this worker.
+function kernel.tell_link(pid, peer)
+  local worker = locate(pid)
+  if worker == kernel.worker_index then
+    note_link(pid, peer)
+  else
+    kernel.signal(worker, "linked", pid, peer)
+  end
+end
+
+--- Link the current process and another: each keeps a record of it.
+function kernel.link_processes(dest)
+  local own = pid_of(S.proc)
+  local proc, worker, pid = resolve(dest)
+  if proc then
+    note_link(own, pid_of(proc))
+    note_link(proc.pid, own)
+    return true
+  elseif not worker then
+    return nil, pid
+  end
+  return kernel.request_and_note(function(ok)
+    if ok then
+      note_link(own, pid)
+    end
+  end, worker, "link", pid, own)
 end
 
 function kernel.unlink_processes(dest)

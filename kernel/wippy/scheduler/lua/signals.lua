@@ -21,10 +21,11 @@ end
 kernel.signal = signal
 
 local waiting = {} -- request id -> task
+local settles = {} -- request id -> function
 local last_id = 0
 
 --- Ask another worker; returns its value, err.
-function kernel.request(worker, op, ...)
+local function request(worker, op, ...)
   last_id = last_id + 1
   local id, proc = last_id, S.proc
   waiting[id] = S.task
@@ -32,12 +33,25 @@ function kernel.request(worker, op, ...)
   signal(worker, "request", kernel.worker_index, id, op, ...)
   return block()
 end
+kernel.request = request
+
+--- Ask another worker; `settle(value, err)` is called the moment its reply arrives. What the next signal may speak of is
+-- noted there: the task that waits runs later, or never if it has ended.
+function kernel.request_and_note(settle, worker, ...)
+  settles[last_id + 1] = settle
+  return request(worker, ...)
+end
 
 function handlers.reply(id, value, err)
   local task = waiting[id]
   if task then
     waiting[id] = nil
     task.proc.pending = task.proc.pending - 1
+    local settle = settles[id]
+    if settle then
+      settles[id] = nil
+      settle(value, err)
+    end
     ready(task, value, err)
   end
 end
@@ -78,6 +92,7 @@ function requests.processes(host)
       pids[#pids + 1] = pid
     end
   end
+  table.sort(pids)
   return pids
 end
 
@@ -90,6 +105,8 @@ end
 function handlers.exited(watcher, from, value, err)
   kernel.remote_exited(watcher, from, value, err)
 end
+
+handlers.linked = kernel.note_link
 
 function handlers.link_down(pid, from, err)
   kernel.remote_link_down(pid, from, err)

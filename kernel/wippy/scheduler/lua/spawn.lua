@@ -10,6 +10,13 @@ local hosts = {}
 
 function kernel.signal_handlers.host(id, record)
   hosts[id] = record
+  local limit
+  if record and not record.provider then
+    for _, worker in next, record.workers do
+      limit = limit or (worker == kernel.worker_index and record.memory_limit or nil)
+    end
+  end
+  kernel.set_host_memory_limit(id, limit)
 end
 
 -- Where the lightest load was when the current slice began; Python says so with every slice.
@@ -68,6 +75,9 @@ local function start(code, host, args, plain, reply, waiter)
       return nil, err
     end
   end
+  if plain.link then
+    kernel.tell_link(plain.link, pid) -- before the child can fail, so that the parent hears of that
+  end
   for _, message in next, plain.messages or {} do
     kernel.receive_message(pid, plain.from, message.topic, message.n, table.unpack(message, 1, message.n))
   end
@@ -92,23 +102,14 @@ local function take_place(host)
   return true
 end
 
-local function spawned(parent, pid, err, options)
-  if pid and options.linked then
-    parent.links = parent.links or {}
-    parent.links[pid] = true
-  end
-  return pid, err
-end
-
 --- Spawn a process of entry `id` on host `host_id`. `args` is packed and belongs to the new process.
 -- `options`: context, actor, scope, name, messages, monitored, linked. Returns its pid, or nil and an Error.
 function kernel.spawn(id, host_id, args, options)
-  local me = S.proc
   local host = hosts[host_id]
   if not host then
     return nil, new_error(format("process host %s not found, or not running", host_id), "NotFound", false)
   end
-  local plain = inherited(me, options)
+  local plain = inherited(S.proc, options)
   local code, err = process_code(id)
   if not code then
     return nil, err
@@ -119,21 +120,13 @@ function kernel.spawn(id, host_id, args, options)
     return nil, err
   end
   if host.provider then
-    local pid
-    pid, err = kernel.command(host.provider, id, host_id, args, plain)
-    return spawned(me, pid, err, options)
+    return kernel.command(host.provider, id, host_id, args, plain)
   end
   local worker = place(host)
-  local pid
   if worker == kernel.worker_index then
-    pid, err = start(code, host, args, plain)
-  else
-    pid, err = kernel.request(worker, "spawn", id, host_id, args, plain)
-    if pid then
-      kernel.alive_elsewhere[pid] = nil -- the first send follows it
-    end
+    return start(code, host, args, plain)
   end
-  return spawned(me, pid, err, options)
+  return kernel.request(worker, "spawn", id, host_id, args, plain)
 end
 
 -- The host and code for a request of another worker, which took a place: it goes back when nothing will start.
@@ -189,7 +182,12 @@ function kernel.exec(id, host_id, args, options)
     return nil, new_error(format("process host %s not found, or not running", host_id), "NotFound", false)
   end
   local plain = inherited(me, options)
-  local ok, err = take_place(host)
+  local code, err = process_code(id) -- first: while code loads the caller may end, and would never give the place back
+  if not code then
+    return nil, err
+  end
+  local ok
+  ok, err = take_place(host)
   if not ok then
     return nil, err
   end

@@ -70,8 +70,8 @@ function kernel.start_task(proc, fn, args, on_end)
 end
 
 -- Processes that blocked with nothing pending that could wake them; looked at when nothing else is runnable.
-local suspects = {}
-kernel.suspects = suspects
+-- They stand in a list, each once: the order of a table's keys would differ from run to run.
+local suspects, suspect_count = {}, 0
 
 local function ended(task, ok, value, err)
   if ok and idle_count < IDLE_LIMIT then
@@ -119,8 +119,10 @@ function kernel.run(limit, clock, deadline)
       local ok, what, value, err = resume(task.co, a, task.b, task.c)
       if what == BLOCK then
         local proc = task.proc
-        if proc.pending == 0 and not proc.subscribed then
-          suspects[proc] = true
+        if proc.pending == 0 and not proc.subscribed and not proc.suspect then
+          proc.suspect = true
+          suspect_count = suspect_count + 1
+          suspects[suspect_count] = proc
         end
       elseif not ok then
         if what == "not enough memory" then
@@ -157,11 +159,13 @@ end
 -- Only meaningful while no task is runnable.
 function kernel.stalled()
   local found = {}
-  for proc in next, suspects do
-    suspects[proc] = nil
+  for i = 1, suspect_count do
+    local proc = suspects[i]
+    suspects[i], proc.suspect = nil, nil
     if not proc.ended and proc.pending == 0 and not proc.subscribed then
       found[#found + 1] = proc
     end
   end
+  suspect_count = 0
   return found
 end

@@ -66,7 +66,7 @@ async def test_info() -> None:
 
 async def test_a_max_size_of_zero_is_the_default_and_a_negative_one_is_refused() -> None:
     assert await run('return (s:set("a", 1))', max_size=0)
-    with pytest.raises(Error, match="app:store.*max_size") as caught:
+    with pytest.raises(Error, match=r"app:store.*max_size") as caught:
         await run("return 1", max_size=-1)
     assert caught.value.kind == INVALID
 

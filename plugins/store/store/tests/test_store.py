@@ -108,12 +108,15 @@ async def test_after_release_every_method_is_invalid() -> None:
 
 @pytest.mark.parametrize("key", ["nil", '""', "{}", "true", '"\\255"'])
 async def test_a_key_is_text(key: str) -> None:
-    assert await run(f"""return kinds(
+    assert (
+        await run(f"""return kinds(
         function() return s:get({key}) end,
         function() return s:set({key}, 1) end,
         function() return s:has({key}) end,
         function() return s:delete({key}) end)
-    """) == ["Invalid"] * 4
+    """)
+        == ["Invalid"] * 4
+    )
 
 
 async def test_a_number_is_a_key_as_it_prints() -> None:
@@ -147,7 +150,9 @@ async def test_conditions_that_cannot_be_are_invalid(options: str) -> None:
     assert store.data == {}
 
 
-@pytest.mark.parametrize("options", ['"x"', "{limit = -1}", "{limit = 1.5}", '{limit = "2"}', "{prefix = {}}", "{after = {}}"])
+@pytest.mark.parametrize(
+    "options", ['"x"', "{limit = -1}", "{limit = 1.5}", '{limit = "2"}', "{prefix = {}}", "{after = {}}"]
+)
 async def test_a_listing_that_cannot_be_is_invalid(options: str) -> None:
     assert await run(f"return kinds(function() return s:list({options}) end)") == ["Invalid"]
 

@@ -46,7 +46,9 @@ def commands(app: App) -> Mapping[str, Command]:
     ) -> str:
         target = store(store_id)
         if (only_if_absent or if_version is not None) and not target.info().conditional_put:
-            raise Error(f"store {store_id} has no conditional writes (info().conditional_put)", INVALID, retryable=False)
+            raise Error(
+                f"store {store_id} has no conditional writes (info().conditional_put)", INVALID, retryable=False
+            )
         data = value.encode() if isinstance(value, str) else value
         return await target.put(key, data, ttl, only_if_absent=only_if_absent, if_version=if_version)
 

@@ -219,13 +219,16 @@ class StoreConformance:
         """) == ["Alice", "b", False, "store.Store{}", "userdata"]
 
     async def test_lua_values_are_copies(self) -> None:
-        assert await self.lua("""
+        assert (
+            await self.lua("""
             local value = {n = 1}
             s:set("key", value)
             value.n = 2
             s:get("key").n = 3
             return s:get("key").n
-        """) == 1
+        """)
+            == 1
+        )
 
     async def test_lua_missing(self) -> None:
         assert await self.lua("""

@@ -1,0 +1,1 @@
+"""What the runtime's figures are measured with; see README.md."""

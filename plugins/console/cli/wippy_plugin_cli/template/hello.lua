@@ -1,0 +1,5 @@
+local function hello(name)
+  return { hello = name }
+end
+
+return { hello = hello }

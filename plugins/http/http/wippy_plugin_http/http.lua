@@ -1,0 +1,55 @@
+--- The module `http` (manual page lua/http/http): the request and the response of an endpoint's function, and names.
+local kernel = ...
+
+local http = kernel.plugin_http
+
+return {
+  request = http.request,
+  response = http.response,
+  METHOD = { GET = "GET", POST = "POST", PUT = "PUT", DELETE = "DELETE", PATCH = "PATCH", HEAD = "HEAD", OPTIONS = "OPTIONS" },
+  STATUS = {
+    OK = 200,
+    CREATED = 201,
+    ACCEPTED = 202,
+    NO_CONTENT = 204,
+    PARTIAL_CONTENT = 206,
+    MOVED_PERMANENTLY = 301,
+    FOUND = 302,
+    SEE_OTHER = 303,
+    NOT_MODIFIED = 304,
+    TEMPORARY_REDIRECT = 307,
+    PERMANENT_REDIRECT = 308,
+    BAD_REQUEST = 400,
+    UNAUTHORIZED = 401,
+    PAYMENT_REQUIRED = 402,
+    FORBIDDEN = 403,
+    NOT_FOUND = 404,
+    METHOD_NOT_ALLOWED = 405,
+    NOT_ACCEPTABLE = 406,
+    CONFLICT = 409,
+    GONE = 410,
+    UNPROCESSABLE = 422,
+    TOO_MANY_REQUESTS = 429,
+    INTERNAL_ERROR = 500,
+    INTERNAL_SERVER_ERROR = 500,
+    NOT_IMPLEMENTED = 501,
+    BAD_GATEWAY = 502,
+    SERVICE_UNAVAILABLE = 503,
+    GATEWAY_TIMEOUT = 504,
+    VERSION_NOT_SUPPORTED = 505,
+  },
+  CONTENT = {
+    JSON = "application/json",
+    FORM = "application/x-www-form-urlencoded",
+    MULTIPART = "multipart/form-data",
+    TEXT = "text/plain",
+    STREAM = "application/octet-stream",
+  },
+  TRANSFER = { CHUNKED = "chunked", SSE = "sse" },
+  ERROR = {
+    PARSE_FAILED = "PARSE_FAILED",
+    INVALID_STATE = "INVALID_STATE",
+    WRITE_FAILED = "WRITE_FAILED",
+    STREAM_ERROR = "STREAM_ERROR",
+  },
+}
