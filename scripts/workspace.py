@@ -3,7 +3,8 @@
     uv run python scripts/workspace.py
 
 It writes the root's dependencies and sources (pyproject.toml), the pins (constraints.txt and [tool.uv]), the README's
-table of plugins, and the kernel's catalogue of which distribution provides what. tests/test_workspace.py fails when any of these is out of step.
+table of plugins, and the kernel's catalogue of which distribution provides what. tests/test_workspace.py fails when any
+of these is out of step.
 """
 
 from __future__ import annotations

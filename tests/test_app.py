@@ -41,7 +41,13 @@ entries:
 """
 FILES = {
     "_index.yaml": INDEX,
-    "lua/greet.lua": 'local words = require("words")\nlocal function greet(name)\n  return words.hello .. name\nend\nreturn {greet = greet}\n',
+    "lua/greet.lua": """
+local words = require("words")
+local function greet(name)
+  return words.hello .. name
+end
+return {greet = greet}
+""",
     "lua/words.lua": 'return {hello = "Hello, "}\n',
     "lua/counter.lua": """
 return function(start)
@@ -108,7 +114,8 @@ async def test_an_app_runs_under_anyio(tmp_path):
 
 async def test_a_live_change_loses_no_call():
     def version(n):
-        return function("app:v", f'local time = require("time") return function() time.sleep("10ms") return {n} end', ["time"])
+        source = f'local time = require("time") return function() time.sleep("10ms") return {n} end'
+        return function("app:v", source, ["time"])
 
     async with app_of(version(1)) as app:
         calls = []
@@ -127,7 +134,8 @@ async def test_a_changed_library_reaches_those_who_import_it():
     def words(text):
         return library("app:words", f'return {{text = "{text}"}}')
 
-    user = function("app:user", 'local words = require("words") return function() return words.text end', imports={"words": "app:words"})
+    source = 'local words = require("words") return function() return words.text end'
+    user = function("app:user", source, imports={"words": "app:words"})
     async with app_of(words("old"), user) as app:
         assert await app.call("app:user") == "old"
         await app.registry.apply([Operation(Op.UPDATE, words("new"), app.registry.get("app:words"))])

@@ -110,7 +110,7 @@ MISTAKES = {
     ),
     "a package that is not installed": (
         {"_index.yaml": HEAD + '  - name: d\n    kind: ns.dependency\n    component: acme/none\n    version: "*"\n'},
-        r'no plugin provides package "acme/none" \(app:d \(src/_index\.yaml:6\)\): pip install wippy-plugin-acme-none, or .+',
+        r'no plugin provides package "acme/none" \(app:d \(src/_index\.yaml:6\)\): pip install wippy-plugin-acme-none.+',
     ),
     "a requirement that nobody fulfils": (
         {"_index.yaml": HEAD + "  - name: r\n    kind: ns.requirement\n    targets: []\n"},
@@ -173,8 +173,8 @@ async def test_a_port_in_use_is_named(tmp_path):
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        entry = f"  - name: gateway\n    kind: http.service\n    addr: 127.0.0.1:{port}\n    lifecycle: {{auto_start: true}}\n"
-        message = await mistake(tmp_path, {"_index.yaml": HEAD + entry})
+        entry = f"  - name: gateway\n    kind: http.service\n    addr: 127.0.0.1:{port}\n"
+        message = await mistake(tmp_path, {"_index.yaml": HEAD + entry + "    lifecycle: {auto_start: true}\n"})
     assert "app:gateway" in message
     assert str(port) in message
     assert re.search("in use", message, re.IGNORECASE)

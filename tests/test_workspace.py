@@ -115,8 +115,19 @@ def test_a_plugin_imports_only_what_it_declares(plugin):
 def test_importing_the_kernel_stays_cheap():
     """What an edge box pays at boot: none of these (engineering rules, 1)."""
     code = "import sys, wippy.app; print(' '.join(sys.modules))"
-    loaded = set(subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True).stdout.split())
-    assert not loaded & {"anyio", "rich", "click", "importlib.metadata", "uvicorn", "sqlite3", "jsonschema", "http.client"}
+    loaded = set(
+        subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    )
+    assert not loaded & {
+        "anyio",
+        "rich",
+        "click",
+        "importlib.metadata",
+        "uvicorn",
+        "sqlite3",
+        "jsonschema",
+        "http.client",
+    }
     assert not [m for m in loaded if m.startswith("wippy_plugin")]
 
 

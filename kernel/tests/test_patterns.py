@@ -80,7 +80,9 @@ classes = st.sampled_from(
 )
 items = st.one_of(
     st.tuples(classes, st.sampled_from(["", "*", "+", "-", "?"])).map("".join),
-    st.sampled_from(["(", ")", "()", "%1", "%2", "%b()", "%bab", "%f[%w]", "%f[^a]", "$", "^", "%", "[", "[^", "%f", "%b"]),
+    st.sampled_from(
+        ["(", ")", "()", "%1", "%2", "%b()", "%bab", "%f[%w]", "%f[^a]", "$", "^", "%", "[", "[^", "%f", "%b"]
+    ),
 )
 bodies = st.lists(items, max_size=7).map("".join)
 enclosed = st.lists(classes.map(lambda c: f"({c}+)") | items, max_size=5).map("".join)

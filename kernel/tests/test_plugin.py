@@ -43,7 +43,7 @@ def test_a_missing_kind_says_what_to_install():
 
 
 def test_what_the_catalogue_knows_is_named_by_it():
-    with pytest.raises(Error, match="pip install wippy-plugin-process$"):
+    with pytest.raises(Error, match=r"pip install wippy-plugin-process$"):
         Plugins([]).load("wippy.kinds", "process.host")
 
 

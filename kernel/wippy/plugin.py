@@ -192,7 +192,8 @@ def distribution_for(group: str, name: str) -> str:
     known: str | None = listed.get(group, {}).get(name)
     if known is None and group == "wippy.modules":
         known = listed.get("wippy.globals", {}).get(name)
-    return known or "wippy-plugin-" + name.replace(".", "-").replace("_", "-").replace("/", "-")
+    prefix = "wippy-package-" if group == "wippy.packages" else "wippy-plugin-"
+    return known or prefix + name.replace(".", "-").replace("_", "-").replace("/", "-")
 
 
 class Plugins:
@@ -235,7 +236,9 @@ class Plugins:
             raise Error(f'{what} "{name}"{at} is provided by {both}: uninstall one of them', INTERNAL)
         point = self._points.get(key)
         if point is None:
-            raise Error(f'no plugin provides {what} "{name}"{at}: pip install {distribution_for(group, name)}', NOT_FOUND)
+            raise Error(
+                f'no plugin provides {what} "{name}"{at}: pip install {distribution_for(group, name)}', NOT_FOUND
+            )
         try:
             loaded = point.load()
         except Exception as problem:

@@ -154,7 +154,18 @@ class Vm:
             native=settings.native,
         )
         get = self._lua.execute(b"return function(kernel, name) return kernel.entry[name] end")
-        entries = ("step", "signal", "complete", "sink_push", "sink_close", "call", "cancel_call", "memory", "check", "panic")
+        entries = (
+            "step",
+            "signal",
+            "complete",
+            "sink_push",
+            "sink_close",
+            "call",
+            "cancel_call",
+            "memory",
+            "check",
+            "panic",
+        )
         for name in entries:
             setattr(self, name, get(self._kernel, name.encode()))
 

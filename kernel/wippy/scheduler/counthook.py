@@ -45,7 +45,7 @@ _lua.lua_yieldk.argtypes = (ctypes.c_void_p, ctypes.c_int, ctypes.c_ssize_t, cty
 _count_hooks: list[int] = []  # the debug library's hook function, once it was seen
 
 
-@_Hook
+@_Hook  # type: ignore[untyped-decorator]
 def _yield(state: int, activation: ctypes._Pointer[_Debug]) -> None:
     _lua.lua_getinfo(state, b"S", activation)
     source = activation.contents.source or b""

@@ -552,10 +552,13 @@ class Node:
             return
         self._idle_turns = -1
         if any(task not in clock.sleepers for task in self._tasks.values()):
-            news = self._news
-            self._loop.call_later(PATIENCE, lambda: news == self._news and not clock.held and self._jump(clock))
+            self._loop.call_later(PATIENCE, self._lose_patience, clock, self._news)
             return
         self._jump(clock)
+
+    def _lose_patience(self, clock: VirtualClock, news: int) -> None:
+        if news == self._news and not clock.held:
+            self._jump(clock)
 
     def _jump(self, clock: VirtualClock) -> None:
         """Move the clock to the next thing that is due."""

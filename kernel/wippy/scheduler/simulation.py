@@ -47,7 +47,7 @@ class SimulatedWorker(InlineWorker):
         self.inbound: dict[int, deque[tuple[int, str, tuple[Any, ...]]]] = {}
         #: Changes of names that are on their way here, and how many arrived.
         self.names: deque[bytes] = deque()
-        self.names_seen = 0
+        self.names_seen = node.names_changed
         self.lines: Lines | None = None
 
     def tell(self, entry: str, *args: Any) -> None:

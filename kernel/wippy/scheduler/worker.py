@@ -34,7 +34,7 @@ NO_LIMIT = 1 << 62
 INLINE_SLICE = 0.002
 THREAD_SLICE = 0.004
 
-Outbox = tuple[Any, ...]
+Outbox = Sequence[Any]
 Drain = Callable[["Worker", Outbox], None]
 
 

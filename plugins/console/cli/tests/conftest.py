@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 import types
+from typing import ClassVar
 
 import pytest
 from click.testing import CliRunner
@@ -18,7 +19,7 @@ from wippy.plugin import EntryPoint, Plugins, scan
 class Terminal:
     """Runs processes as the terminal plugin does, and remembers with which arguments and options."""
 
-    runs: list[tuple] = []
+    runs: ClassVar[list[tuple]] = []
 
     def __init__(self, app, host_id):
         self.app, self.id = app, host_id

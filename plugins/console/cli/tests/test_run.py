@@ -293,3 +293,28 @@ def test_what_does_not_stop_within_the_timeout_is_given_up(tmp_path):
             assert program.wait(20) == 1
         finally:
             program.kill()
+
+
+def test_a_program_on_the_real_terminal(tmp_path):
+    """The manual's tutorials/cli, with input and arguments."""
+    pytest.importorskip("wippy_plugin_terminal")
+    index = """
+namespace: app
+entries:
+  - {name: terminal, kind: terminal.host, lifecycle: {auto_start: true}}
+  - name: cli
+    kind: process.lua
+    meta: {command: {name: greet}}
+    method: main
+    modules: [io]
+    source: |
+      local io = require("io")
+      return {main = function()
+        io.print("Hello, " .. io.readline() .. io.args()[1])
+        return 3
+      end}
+"""
+    write_app(tmp_path, {"_index.yaml": index})
+    command = [sys.executable, "-m", "wippy", "run", "greet", "!"]
+    done = subprocess.run(command, cwd=tmp_path, input="Ann\n", capture_output=True, text=True, timeout=30)
+    assert (done.stdout, done.stderr, done.returncode) == ("Hello, Ann!\n", "", 3)

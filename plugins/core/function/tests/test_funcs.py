@@ -16,7 +16,9 @@ FAILS = function(
     'details = {by = "x"}}) end',
 )
 RAISES = function("app:raises", "return function() local t = nil; return t.x end")
-SLOW = function("app:slow", 'local time = require("time") return function() time.sleep("10s") return "done" end', ["time"])
+SLOW = function(
+    "app:slow", 'local time = require("time") return function() time.sleep("10s") return "done" end', ["time"]
+)
 
 
 async def lua(source, *entries, **options):
@@ -39,7 +41,9 @@ async def test_an_error_keeps_kind_details_and_retryable():
 
 
 async def test_a_raised_error_is_internal_and_has_a_stack_with_lines():
-    result = await lua('local _, err = funcs.call("app:raises") return {err:kind(), err:message(), err:stack()}', RAISES)
+    result = await lua(
+        'local _, err = funcs.call("app:raises") return {err:kind(), err:message(), err:stack()}', RAISES
+    )
     assert result[0] == "Internal"
     assert "app:raises:1:" in result[1]
     assert "app:raises:1" in result[2]
@@ -51,7 +55,9 @@ async def test_the_brief_uses_funcs_without_listing_and_require_gives_it():
 
 @pytest.mark.parametrize("target", ['""', "nil", '"name"', '":name"', '"ns:"'])
 async def test_a_target_needs_namespace_and_name(target):
-    result = await lua(f"local a, e = funcs.call({target}) local b, f = funcs.async({target}) return {{e:kind(), f:kind()}}")
+    result = await lua(
+        f"local a, e = funcs.call({target}) local b, f = funcs.async({target}) return {{e:kind(), f:kind()}}"
+    )
     assert result == ["Invalid", "Invalid"]
 
 
@@ -62,7 +68,9 @@ async def test_an_unknown_function_is_not_found():
 
 
 async def test_arguments_and_results_are_copies():
-    keeper = function("app:keeper", "local kept = {n = 0} return function(t) t.n = t.n + 1 kept.n = t.n return kept end")
+    keeper = function(
+        "app:keeper", "local kept = {n = 0} return function(t) t.n = t.n + 1 kept.n = t.n return kept end"
+    )
     result = await lua(
         """
         local mine = {n = 1}
@@ -226,7 +234,8 @@ async def test_retry_until_it_works():
 )
 async def test_what_is_retried(policy, kind, expected):
     result = await lua(
-        f"local _, err = funcs.new():with_options({{retry = {policy}}}):call('app:flaky', {kind}) return err:message()", FLAKY
+        f"local _, err = funcs.new():with_options({{retry = {policy}}}):call('app:flaky', {kind}) return err:message()",
+        FLAKY,
     )
     assert result == expected
 
@@ -323,7 +332,7 @@ async def test_chunks_may_return_a_table_of_methods():
 
 
 async def test_imports_share_globals_with_their_importer():
-    helper = library("app:helper", 'count = (count or 0) + 1 return {get = function() return count, marker end}')
+    helper = library("app:helper", "count = (count or 0) + 1 return {get = function() return count, marker end}")
     both = function(
         "app:both",
         """

@@ -13,7 +13,9 @@ from wippy.testing import app_of, function, host, library, process, run_lua
 FOREVER = process("app:forever", "return function() process.inbox():receive() end")
 FAILS = process("app:fails", 'return function() error("boom") end')
 RETURNS = process("app:returns", "return function(value) return value end")
-REFUSES = process("app:refuses", 'return function() return nil, errors.new({message = "no", kind = errors.CONFLICT}) end')
+REFUSES = process(
+    "app:refuses", 'return function() return nil, errors.new({message = "no", kind = errors.CONFLICT}) end'
+)
 POLITE = process(
     "app:polite",
     """
@@ -312,7 +314,9 @@ async def test_a_failing_coroutine_fails_its_process():
         process.spawn_monitored("app:p", "app:processes")
         return process.events():receive().result.error:message()
         """,
-        process("app:p", 'return function() coroutine.spawn(function() error("inner") end) process.inbox():receive() end'),
+        process(
+            "app:p", 'return function() coroutine.spawn(function() error("inner") end) process.inbox():receive() end'
+        ),
     )
     assert "inner" in result
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from wippy.errors import INVALID, NOT_FOUND, Error
-from wippy.testing import app_of, function, host, process, run_lua
+from wippy.testing import app_of, host, process, run_lua
 
 ECHO = """
 return function()

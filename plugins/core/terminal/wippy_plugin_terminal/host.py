@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -65,7 +66,7 @@ class TerminalHost(ProcessHost):
             self._session = None
         if result.error is not None:
             raise result.error
-        return int(result.value) if isinstance(result.value, (int, float)) else 0
+        return _exit_code(result.value)
 
     async def _result(self, pid: str, end: asyncio.Future[Exit], session: Session) -> Exit:
         try:
@@ -122,6 +123,12 @@ class TerminalHost(ProcessHost):
         if self._session is None or self._session.pid != pid:
             raise Error(f"process {pid} has no terminal", UNAVAILABLE, retryable=False)
         return self._session
+
+
+def _exit_code(value: Any) -> int:
+    """Return the number that a program returned, 0 for anything else."""
+    is_number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    return int(value) if is_number else 0
 
 
 class TerminalKind(Kind[TerminalConfig]):

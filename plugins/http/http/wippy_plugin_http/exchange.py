@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from urllib.parse import unquote_to_bytes
 from weakref import WeakKeyDictionary
 
@@ -160,7 +160,7 @@ class Exchange:
 class Bridge:
     """An App's exchanges, and the VM in the event loop that serves them."""
 
-    _all: WeakKeyDictionary[App, Bridge] = WeakKeyDictionary()
+    _all: ClassVar[WeakKeyDictionary[App, Bridge]] = WeakKeyDictionary()
 
     @classmethod
     def of(cls, app: App) -> Bridge:
@@ -176,10 +176,23 @@ class Bridge:
         self._last_id = 0
         self._serve, self._cancel, connect = node.extend("http", lua_source(__package__, "serve.lua"))
         real = app.clock.real
-        callbacks = (node.wake, self._answer, self._finish, self._send, self._header, self._headers, self._peer, self._body)
+        callbacks: tuple[Callable[..., Any], ...] = (
+            node.wake, self._answer, self._finish, self._send, self._header, self._headers, self._peer, self._body,
+        )  # fmt: skip
+            node.wake,
+            self._answer,
+            self._finish,
+            self._send,
+            self._header,
+            self._headers,
+            self._peer,
+            self._body,
+        )
         connect(NO_LIMIT if real else FIXED_SLICE, INLINE_SLICE if real else 0.0, *map(_guarded, callbacks))
 
-    def begin(self, exchange: Exchange, route: Route, params: tuple[bytes, ...], options: bytes | None) -> Answer | None:
+    def begin(
+        self, exchange: Exchange, route: Route, params: tuple[bytes, ...], options: bytes | None
+    ) -> Answer | None:
         """Run the function of a route; returns the answer if it came at once, else `exchange.follow` has to be run."""
         self._last_id = exchange_id = self._last_id + 1
         exchange.id = exchange_id
@@ -260,7 +273,9 @@ class Bridge:
         return body
 
 
-_METHODS = {name: name.encode() for name in ("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "TRACE", "CONNECT")}
+_METHODS = {
+    name: name.encode() for name in ("GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "TRACE", "CONNECT")
+}
 
 
 def _guarded(callback: Callable[..., Any]) -> Callable[..., Any]:

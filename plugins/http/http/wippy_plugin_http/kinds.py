@@ -107,7 +107,7 @@ class RouterKind(HttpKind[RouterConfig]):
         try:
             return self.app.resources.get(str(config.server), HttpServer)
         except Error:
-            raise Error(f'{entry.where("server")}: server {config.server} is no http.service', INVALID) from None
+            raise Error(f"{entry.where('server')}: server {config.server} is no http.service", INVALID) from None
 
     def _draft(self, server: HttpServer, entry: Entry, config: RouterConfig) -> RouterDraft:
         app, application = self.app, server.application
@@ -136,7 +136,7 @@ class EndpointKind(HttpKind[EndpointConfig]):
         router = str(config.router)
         server = self.server_of(router)
         if server is None:
-            raise Error(f'{entry.where("router")}: router {router} is no http.router', INVALID)
+            raise Error(f"{entry.where('router')}: router {router} is no http.router", INVALID)
         server.draft.add_endpoint(EndpointDraft(entry, config))
         self._router_of[entry.id] = router
 

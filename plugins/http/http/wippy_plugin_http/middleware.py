@@ -14,7 +14,19 @@ import msgspec
 if TYPE_CHECKING:
     from wippy.app import App
 
-__all__ = ["ASGI", "GROUP", "Message", "Middleware", "Place", "Receive", "RequestInfo", "Scope", "Send", "chain", "load"]
+__all__ = [
+    "ASGI",
+    "GROUP",
+    "Message",
+    "Middleware",
+    "Place",
+    "Receive",
+    "RequestInfo",
+    "Scope",
+    "Send",
+    "chain",
+    "load",
+]
 
 GROUP = "wippy.middleware"
 

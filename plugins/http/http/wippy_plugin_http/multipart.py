@@ -133,9 +133,19 @@ async def parse_form(read: Callable[[], Awaitable[bytes]], content_type: bytes, 
     if not boundary:
         raise Error("Content-Type has no boundary: the form cannot be read", INVALID, retryable=False)
     builder = _Builder(memory)
-    names = ("part_begin", "header_field", "header_value", "header_end", "headers_finished", "part_data", "part_end", "end")
+    names = (
+        "part_begin",
+        "header_field",
+        "header_value",
+        "header_end",
+        "headers_finished",
+        "part_data",
+        "part_end",
+        "end",
+    )
     try:
-        parser = MultipartParser(boundary, {f"on_{n}": getattr(builder, f"on_{n}") for n in names})  # type: ignore[misc]
+        callbacks: Any = {f"on_{n}": getattr(builder, f"on_{n}") for n in names}
+        parser = MultipartParser(boundary, callbacks)
         while chunk := await read():
             parser.write(chunk)
         if not builder.complete:

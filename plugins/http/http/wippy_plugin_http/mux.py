@@ -86,7 +86,9 @@ class Pattern(NamedTuple):
     @property
     def literal(self) -> bool:
         """Whether the pattern matches exactly one path, which is written as the pattern is."""
-        return all(s.kind == LITERAL and s.text == p for s, p in zip(self.segments, self.path[1:].split("/"), strict=True))
+        return all(
+            s.kind == LITERAL and s.text == p for s, p in zip(self.segments, self.path[1:].split("/"), strict=True)
+        )
 
     def compare(self, other: Pattern) -> Relation:
         return _compare_methods(self.method, other.method).combined(_compare_paths(self.segments, other.segments))

@@ -258,5 +258,3 @@ def _parse(entry: Entry, field: str, method: str, path: str) -> Pattern:
     except Error as problem:
         what = "method" if problem.message.startswith("method") else field
         raise Error(f"{entry.where(what)}: {problem}", problem.kind) from None
-
-

@@ -73,7 +73,9 @@ class HttpServer:
         """Return the URL it can be reached at, for `wippy run`; empty while it does not listen."""
         if not self.port:
             return ""
-        host = "localhost" if self.host in ("", "::", "0.0.0.0") else f"[{self.host}]" if ":" in self.host else self.host
+        host = (
+            "localhost" if self.host in ("", "::", "0.0.0.0") else f"[{self.host}]" if ":" in self.host else self.host
+        )
         return f"{'https' if self._ssl else 'http'}://{host}:{self.port}"
 
     # Service ----------------------------------------------------------------------------------------------------------
@@ -136,6 +138,8 @@ class HttpServer:
         if server is None or state is None:
             return
         server.close()
+        if self._date is not None:
+            self._date.cancel()
         for connection in list(state.connections):
             connection.shutdown()
         try:
@@ -152,9 +156,6 @@ class HttpServer:
                 if connection.transport is not None:
                     connection.transport.abort()
             raise
-        finally:
-            if self._date is not None:
-                self._date.cancel()
 
     async def ended(self) -> None:
         await asyncio.get_running_loop().create_future()

@@ -24,7 +24,9 @@ def make_context(entry: Entry, tls: TlsConfig) -> ssl.SSLContext | None:
             raise Error(f'{where}: tls has a certificate but no mode: set mode to "manual"', INVALID)
         return None
     if tls.mode == "auto":
-        raise Error(f"{where}: tls mode auto needs a network overlay that provides the certificate: use manual", INVALID)
+        raise Error(
+            f"{where}: tls mode auto needs a network overlay that provides the certificate: use manual", INVALID
+        )
     if not tls.cert or not tls.key:
         raise Error(f"{where}: tls mode manual needs `cert` and `key`, each PEM text (file://… or ${{env:…}})", INVALID)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
