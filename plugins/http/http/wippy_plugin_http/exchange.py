@@ -177,8 +177,6 @@ class Bridge:
         self._serve, self._cancel, connect = node.extend("http", lua_source(__package__, "serve.lua"))
         real = app.clock.real
         callbacks: tuple[Callable[..., Any], ...] = (
-            node.wake, self._answer, self._finish, self._send, self._header, self._headers, self._peer, self._body,
-        )  # fmt: skip
             node.wake,
             self._answer,
             self._finish,
