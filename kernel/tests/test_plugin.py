@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import types
 
@@ -99,6 +100,10 @@ def test_async_hooks_are_rejected_and_reported(module):
 async def test_hooks_fire_in_the_order_of_life(module):
     log = []
 
+    class Listener(logging.Handler):
+        def emit(self, record):
+            log.append(record.getMessage())
+
     class Hooks:
         @hookimpl
         def app_created(self, app):
@@ -121,6 +126,14 @@ async def test_hooks_fire_in_the_order_of_life(module):
         def function_interceptors(self, app):
             return [self]
 
+        @hookimpl
+        def log_sinks(self, app):
+            return [Listener()]
+
+        @hookimpl
+        def metric_sinks(self, app):
+            return [self]
+
         async def around(self, call, proceed):
             log.append(f"call {call.function}")
             return await proceed(call)
@@ -129,9 +142,12 @@ async def test_hooks_fire_in_the_order_of_life(module):
     points = [point("wippy.hooks", "h", "hooks"), point("wippy.kinds", "plain", "Plain")]
     async with App(None, plugins=Plugins(points)) as app:
         assert app.registry.lookup("app:more") is not None
+        assert app.metric_sinks == [module.hooks]
+        logging.getLogger("wippy").warning("heard")
         with pytest.raises(Error, match="app:nothing"):
             await app.call("app:nothing")
-    assert log == ["created", "loaded", "started", "call app:nothing", "stopping"]
+    logging.getLogger("wippy").warning("not heard")
+    assert log == ["created", "loaded", "started", "heard", "call app:nothing", "stopping"]
 
 
 def test_scan_reads_dist_info_and_the_first_on_the_path_wins(tmp_path):

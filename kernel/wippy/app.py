@@ -124,6 +124,8 @@ class App:
         await self.supervisor.stop_all()
         await self.registry.close()
         await self.node.stop()
+        for sink in self._log_sinks:
+            log.removeHandler(sink)
 
     def _load(self) -> list[Entry]:
         self.plugins.load_hooks()
