@@ -27,7 +27,7 @@ class Failed(Exception):
 
 def command(script: str, *args: str, profile: Path | None = None) -> list[str]:
     """Return the command line of `children/<script>.py`; with `profile` it runs under cProfile, which writes there."""
-    profiler = ["-m", "cProfile", "-o", str(profile)] if profile else []
+    profiler = [str(SCRIPTS / "profiled.py"), str(profile)] if profile else []
     return [sys.executable, "-P", *profiler, str(SCRIPTS / f"{script}.py"), *args]
 
 

@@ -138,7 +138,10 @@ def test_others_run_beside_a_spinner_and_its_limit_ends_it(lab: Lab, spinner: st
 
 STUCK = {
     "tostring": "tostring(setmetatable({}, { __tostring = function() while true do end end }))",
-    "caught": "tostring(setmetatable({}, { __tostring = function() while true do pcall(function() while true do end end) end end }))",
+    "caught": (
+        "tostring(setmetatable({}, { __tostring = function()"
+        " while true do pcall(function() while true do end end) end end }))"
+    ),
     "handler": "xpcall(error, function() while true do end end)",
     "handler of the kill": (
         "tostring(setmetatable({}, { __tostring = function()"

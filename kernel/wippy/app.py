@@ -71,6 +71,9 @@ class App:
         self._history = history
         #: What plugins wrap around calls from outside (hook `function_interceptors`), outermost first.
         self.interceptors: list[Interceptor] = []
+        self._log_sinks: list[logging.Handler] = []
+        #: Where measurements go; see the hook `metric_sinks`.
+        self.metric_sinks: list[Any] = []
         settings = NodeSettings(
             clock=self.clock,
             seed=seed,
@@ -142,6 +145,10 @@ class App:
         for more in hooks.entries_loaded(app=self, entries=entries):
             entries.extend(more or ())
         self.interceptors = [i for group in hooks.function_interceptors(app=self) for i in group or ()]
+        self._log_sinks = [sink for group in hooks.log_sinks(app=self) for sink in group or ()]
+        for sink in self._log_sinks:
+            log.addHandler(sink)
+        self.metric_sinks = [sink for group in hooks.metric_sinks(app=self) for sink in group or ()]
         for warning in self.warnings:
             log.warning("%s", warning)
         self._need_kinds(entries)

@@ -53,7 +53,7 @@ CHUNKS = (
 )
 
 #: Those of them that may be interrupted anywhere: they change nothing that others see, and may run for long.
-PREEMPTIBLE = {"values", "pattern_program", "pattern_matcher", "patterns", "tables"}
+PREEMPTIBLE = {"values", "json_decode", "pattern_program", "pattern_matcher", "patterns", "tables"}
 
 #: Bytes that the allocator gives beyond the memory limit and a quarter: what the kernel needs to end who took too much.
 HEADROOM = 4 << 20

@@ -110,7 +110,7 @@ typedef struct Vm {
   lua_State *volatile current; /* the coroutine that runs; NULL while the kernel does */
   volatile sig_atomic_t wanted;
   volatile int probes; /* hook calls in kernel code since the last signal */
-  int yielded;         /* the hook has made the task yield: if it still runs, that was in vain */
+  int tried;           /* the task was made to yield and still runs, or is being killed: no use to yield (again) */
   volatile unsigned long killed;
   volatile unsigned long preemptions;
   atomic_bool running; /* a slice is under way */
@@ -178,17 +178,18 @@ hook(lua_State *L, lua_Debug *ar)
     lua_error(L);
   }
   /* What was to be killed may only have come out of a long C function: it yields like others, once. */
-  if (wanted == YIELD || (!vm->yielded && lua_isyieldable(L))) {
+  if (wanted == YIELD || (!vm->tried && lua_isyieldable(L))) {
     lua_sethook(L, NULL, 0, 0);
     vm->wanted = NONE;
     if (lua_isyieldable(L)) {
       vm->preemptions++;
-      vm->yielded = 1;
+      vm->tried = 1;
       lua_yieldk(L, 0, 0, NULL);
     }
     return; /* otherwise the watchdog comes again */
   }
   vm->killed++;
+  vm->tried = 1;
   lua_sethook(L, hook, MASK_COUNT, 1);
   lua_pushstring(L, "process ran too long where it cannot be interrupted");
   lua_error(L);
@@ -221,7 +222,7 @@ on_signal(int number, siginfo_t *info, void *context)
 
 /* The watchdog -----------------------------------------------------------------------------------------------------*/
 
-enum { LONGEST_TICK = 2000000, UNANSWERED_WAIT = 50000000, IDLE_TICKS = 50, KERNEL_STALL_FACTOR = 4 };
+enum { LONGEST_TICK = 2000000, UNANSWERED_TICKS = 10, IDLE_TICKS = 50, KERNEL_STALL_FACTOR = 4 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards everything in this section */
 static pthread_cond_t bell = PTHREAD_COND_INITIALIZER;
@@ -249,6 +250,7 @@ look_at(Vm *vm, long long now)
   if (task != vm->seen_task) {
     vm->seen_task = task;
     vm->seen_cpu = -1;
+    vm->next_signal = 0;
     atomic_store(&vm->unanswered, 0);
   }
   if (now - atomic_load(&vm->began) < vm->quantum)
@@ -258,7 +260,7 @@ look_at(Vm *vm, long long now)
   if (now < vm->next_signal)
     return;
   if (atomic_exchange(&vm->unanswered, 0)) {
-    vm->next_signal = now + UNANSWERED_WAIT;
+    vm->next_signal = now + UNANSWERED_TICKS * tick;
     return;
   }
   int order = YIELD;
@@ -357,7 +359,7 @@ begin_task(Vm *vm)
   atomic_store_explicit(&vm->tasks, task, memory_order_relaxed);
   atomic_signal_fence(memory_order_seq_cst); /* from here on no order for the last task is taken */
   vm->wanted = NONE;
-  vm->yielded = 0;
+  vm->tried = 0;
   if (!atomic_load_explicit(&vm->running, memory_order_relaxed)) {
     vm->thread = pthread_self();
     active = vm;

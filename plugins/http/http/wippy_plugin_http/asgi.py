@@ -112,7 +112,9 @@ class Application:
         if answer is None:
             await exchange.follow(scope, receive, send)
         else:
-            await _answer(send, answer)
+            start, body = answer_messages(*answer)
+            await send(start)
+            await send(body)
 
     async def _miss(self, scope: Scope, send: Send, missed: Missed) -> None:
         lines = b""

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from wippy_plugin_http.multipart import Upload
     from wippy_plugin_http.routing import Route
 
-__all__ = ["Answer", "Bridge", "Exchange", "answer_messages"]
+__all__ = ["BODILESS", "FAILED", "Answer", "Bridge", "Exchange", "answer_messages"]
 
 log = logging.getLogger("wippy.http")
 
@@ -36,8 +36,9 @@ Answer = tuple[bytes, int, bytes, bytes]
 #: Bytes of a response that may wait for the client before its function waits too.
 HIGH_WATER = 64 * 1024
 
-_BODILESS = (204, 304)
-_FAILED: Answer = (b'{"error":"internal server error"}', 500, b"application/json", b"")
+BODILESS = (204, 304)
+STOPPED: Answer = (b'{"error":"the server stops"}', 503, b"application/json", b"connection: close\r\n")
+FAILED: Answer = (b'{"error":"internal server error"}', 500, b"application/json", b"")
 
 
 class Incoming(Protocol):
@@ -103,11 +104,13 @@ class Exchange:
         """Pass on what the function sends until it has ended: an ASGI application for this one request."""
         self._changed = asyncio.Event()
         self.cycle = None  # from here on the body comes through `receive`
+        started = False
         watch = asyncio.get_running_loop().create_task(self._watch(self.body, receive))
         try:
             while not self.gone:
                 while self._out:
                     message = self._out.popleft()
+                    started = True
                     await send(message)
                     self._size -= len(message.get("body", b""))
                 if self._drained is not None and not self._size:
@@ -118,9 +121,12 @@ class Exchange:
                 await self._changed.wait()
             if self.broken and not self.gone:
                 await self._break_off(scope, watch)
-        except asyncio.CancelledError:
+        except asyncio.CancelledError:  # the server stops, and this took too long
             self.bridge.cancel(self, b"the server stops")
-            raise
+            if started:
+                raise
+            for message in answer_messages(*STOPPED):
+                await send(message)
         finally:
             watch.cancel()
             self.close()
@@ -209,7 +215,7 @@ class Bridge:
             memory = isinstance(problem, lua54.LuaMemoryError)
             self._node.inline_vm.panic(b"not enough memory" if memory else str(problem).encode(errors="replace"))
             self._node.wake()
-            result = _FAILED
+            result = FAILED
         if type(result) is tuple:
             del self.exchanges[exchange_id]
             return result
@@ -300,7 +306,7 @@ def _headers(content_type: bytes, lines: bytes) -> list[tuple[bytes, bytes]]:
 def answer_messages(body: bytes, status: int, content_type: bytes, lines: bytes) -> tuple[Message, Message]:
     """Return a whole answer as ASGI messages."""
     headers = _headers(content_type, lines)
-    if status in _BODILESS:
+    if status in BODILESS:
         body = b""
     else:
         headers.append((b"content-length", b"%d" % len(body)))

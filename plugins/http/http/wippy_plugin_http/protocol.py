@@ -16,7 +16,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
-from wippy_plugin_http.exchange import Answer, Exchange, answer_messages
+from wippy_plugin_http.exchange import BODILESS, FAILED, Answer, Exchange, answer_messages
 from wippy_plugin_http.middleware import ASGI, Receive, Scope, Send
 from wippy_plugin_http.routing import Found, Route
 
@@ -30,11 +30,20 @@ log = logging.getLogger("wippy.http")
 #: Bytes that request line and headers may have together.
 LARGEST_HEAD = 1024 * 1024
 
-_BODILESS = (204, 304)
 _PARTS = (
-    "_start_asgi_task", "_unset_keepalive_if_required", "data_received", "on_message_begin", "on_headers_complete",
-    "on_message_complete", "on_response_complete", "connection_lost", "shutdown", "timeout_keep_alive_handler",
-)  # fmt: skip
+    "_start_asgi_task",
+    "_unset_keepalive_if_required",
+    "_unsupported_upgrade_warning",
+    "connection_lost",
+    "data_received",
+    "on_body",
+    "on_headers_complete",
+    "on_message_begin",
+    "on_message_complete",
+    "on_response_complete",
+    "shutdown",
+    "timeout_keep_alive_handler",
+)
 _CYCLE = {"scope", "transport", "flow", "default_headers", "message_event", "keep_alive", "on_response"}
 
 #: Whether this uvicorn is built as the direct path expects.
@@ -123,7 +132,12 @@ class Protocol(HttpToolsProtocol):
             self._start_asgi_task(cycle, app)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        if self.parser.should_upgrade():
+            cycle.keep_alive = False  # answered as it is, in HTTP; the parser understands nothing that follows
         self._spawn(cycle, app)
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """An upgrade that nobody offers is the client's business, not the log's."""
 
     def _spawn(self, cycle: RequestResponseCycle, app: Any) -> None:
         """Run a request as a task, for no longer than timeouts.write says."""
@@ -156,18 +170,79 @@ class Protocol(HttpToolsProtocol):
 class DirectProtocol(Protocol):
     """Answers in the parser's callback what a function says at once."""
 
+    # Whether the request that is being parsed was answered before it needed a cycle of its own.
+    _answered = False
+    # What the cycle that is about to be made has to run: its function began already.
+    _begun: ASGI | None = None
     # A request whose body is still being parsed: it starts when that is there, or when there is no more to parse.
     _held: RequestResponseCycle | None = None
 
+    def on_headers_complete(self) -> None:
+        cycle = self.cycle
+        free = cycle is None or cycle.response_complete
+        if free and not self.flow.write_paused and not self.parser.should_upgrade():
+            method = self.parser.get_method()
+            # A target that is no plain path, and a request with a body, need uvicorn's own preparation.
+            if (method == b"GET" or method == b"HEAD") and self.url.startswith(b"/") and b"#" not in self.url:
+                self._answered = self._begin_early(method.decode("ascii"))
+                if self._answered:
+                    return
+        super().on_headers_complete()
+
+    def _begin_early(self, method: str) -> bool:
+        """Begin a request that has no cycle yet, and needs none if its function ends at once; tells whether it did."""
+        scope = self.scope
+        raw_path, _, scope["query_string"] = self.url.partition(b"?")
+        found = self._find(method, raw_path)
+        if found is None:
+            return False
+        scope["method"], scope["raw_path"] = method, raw_path
+        exchange = Exchange(self.listener.bridge, scope)  # type: ignore[arg-type]
+        try:
+            answer = self.listener.bridge.begin(exchange, *found, self.listener.packed_options)
+        except Exception:  # it would become a 400 in the parser
+            log.exception("%s: %s failed", self.listener.id, method)
+            answer = FAILED
+        if answer is None:
+            self._begun = exchange.follow
+        elif b"connection: " in answer[3]:
+            self._begun = _sender(answer)
+        else:
+            keep = self.parser.get_http_version() != "1.0" and self.parser.should_keep_alive()
+            self._reply(method, keep, answer)
+            return True
+        return False
+
+    def _find(self, method: str, raw_path: bytes) -> tuple[Route, tuple[bytes, ...]] | None:
+        """Return the route of a request that can be answered here; None for one that needs the ASGI path."""
+        if self.listener.app.interceptors:
+            return None
+        table = self.listener.table
+        route: Route | None = table.literal.get((method, raw_path))
+        if route is not None:
+            return route, ()
+        found = table.find(method, raw_path)[1]
+        return found if isinstance(found, Found) and found.route.router.plain else None
+
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
-        if app is not self.app or self.listener.app.interceptors:
-            self._spawn(cycle, app)
-        elif self._receiving and cycle.more_body and cycle.scope["method"] not in ("GET", "HEAD"):
+        begun, self._begun = self._begun, None
+        if begun is not None:
+            self._spawn(cycle, begun)
+        elif app is not self.app or self.parser.should_upgrade():
+            super()._start_asgi_task(cycle, app)
+        elif self._receiving and cycle.more_body:
             self._held = cycle
         else:
             self._begin(cycle)
 
+    def on_body(self, body: bytes) -> None:
+        if not self._answered:
+            super().on_body(body)
+
     def on_message_complete(self) -> None:
+        if self._answered:
+            self._answered = self._receiving = False
+            return
         super().on_message_complete()
         if self._held is not None:
             self._begin_held()
@@ -184,38 +259,32 @@ class DirectProtocol(Protocol):
             self._begin(cycle)
 
     def _begin(self, cycle: RequestResponseCycle) -> None:
+        """Begin a request that has a cycle: one with a body, or one that waited in the pipeline."""
+        scope = cycle.scope
+        found = self._find(scope["method"], scope["raw_path"])
+        if found is None:
+            self._spawn(cycle, self.app)
+            return
+        exchange = Exchange(self.listener.bridge, scope, cycle)  # type: ignore[arg-type]
         try:
-            scope = cycle.scope
-            method, raw_path = scope["method"], scope["raw_path"]
-            table = self.listener.table
-            route: Route | None = table.literal.get((method, raw_path))
-            params: tuple[bytes, ...] = ()
-            if route is None:
-                found = table.find(method, raw_path)[1]
-                if not isinstance(found, Found) or not found.route.router.plain:
-                    self._spawn(cycle, self.app)
-                    return
-                route, params = found
-            exchange = Exchange(self.listener.bridge, scope, cycle)  # type: ignore[arg-type]
-            answer = self.listener.bridge.begin(exchange, route, params, self.listener.packed_options)
-            if answer is None:
-                self._spawn(cycle, exchange.follow)
-            else:
-                self._reply(cycle, answer)
-        except Exception:  # it would become a 400 in the parser
-            log.exception("%s: %s %s failed", self.listener.id, *_request_line(cycle))
-            self.transport.close()
-
-    def _reply(self, cycle: RequestResponseCycle, answer: Answer) -> None:
-        body, status, content_type, lines = answer
-        if self.flow.write_paused or b"connection: " in lines:
+            answer = self.listener.bridge.begin(exchange, *found, self.listener.packed_options)
+        except Exception:
+            log.exception("%s: %s failed", self.listener.id, scope["method"])
+            answer = FAILED
+        if answer is None:
+            self._spawn(cycle, exchange.follow)
+        elif self.flow.write_paused or b"connection: " in answer[3]:
             self._spawn(cycle, _sender(answer))
+        else:
+            cycle.response_started = cycle.response_complete = True
+            if not cycle.disconnected:
+                self._reply(scope["method"], cycle.keep_alive, answer)
+
+    def _reply(self, method: str, keep: bool, answer: Answer) -> None:
+        body, status, content_type, lines = answer
+        if self.transport.is_closing():
             return
-        cycle.response_started = cycle.response_complete = True
-        if cycle.disconnected or self.transport.is_closing():
-            return
-        keep = cycle.keep_alive
-        bodiless = status in _BODILESS
+        bodiless = status in BODILESS
         self.transport.write(
             b"".join(
                 (
@@ -225,7 +294,7 @@ class DirectProtocol(Protocol):
                     lines,
                     b"" if bodiless else b"content-length: %d\r\n" % len(body),
                     b"\r\n" if keep else b"connection: close\r\n\r\n",
-                    b"" if bodiless or cycle.scope["method"] == "HEAD" else body,
+                    b"" if bodiless or method == "HEAD" else body,
                 )
             )
         )

@@ -35,6 +35,8 @@ local STATUS_OF = {
   Unavailable = 503, Timeout = 504,
 }
 
+local NO_BODY = { [204] = true, [304] = true }
+
 -- The type of a body whose writer named none, told from how it begins.
 local function guess_type(body)
   if body == "" then
@@ -83,7 +85,8 @@ local function head(record, body)
     end
     lines = concat(list)
   end
-  return record.status or 200, record.content_type or guess_type(body), lines
+  local status = record.status or 200
+  return status, record.content_type or (NO_BODY[status] and "" or guess_type(body)), lines
 end
 http.head = head
 

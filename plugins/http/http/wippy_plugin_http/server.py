@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
+import os
 import socket
 from email.utils import formatdate
 from typing import TYPE_CHECKING, Any
@@ -24,6 +26,9 @@ if TYPE_CHECKING:
 __all__ = ["HttpServer"]
 
 BACKLOG = 2048
+
+#: Seconds that the answers to cancelled requests have to leave.
+LAST_WORDS = 0.5
 
 
 class HttpServer:
@@ -115,8 +120,12 @@ class HttpServer:
                 listener = _every_interface(port)
         except OSError as problem:
             hint = "another program listens there: stop it, or change addr" if _in_use(problem) else "change addr"
+            # The errno's own text: Python adds the address, which is said already.
+            cause = (
+                os.strerror(problem.errno) if problem.errno and problem.errno > 0 else problem.strerror or str(problem)
+            )
             raise Error(
-                f"{self._entry.where('addr')}: cannot listen on {self.config.addr}: {problem.strerror or problem}; {hint}",
+                f"{self._entry.where('addr')}: cannot listen on {self.config.addr}: {cause}; {hint}",
                 UNAVAILABLE,
             ) from None
         # Clients that vanished without a word are noticed by the system; accepted sockets inherit this.
@@ -151,10 +160,12 @@ class HttpServer:
         except asyncio.CancelledError:
             for task in list(state.tasks):
                 task.cancel()
-            await asyncio.gather(*state.tasks, return_exceptions=True)
+            if state.tasks:
+                await asyncio.wait(state.tasks, timeout=LAST_WORDS)
             for connection in list(state.connections):
                 if connection.transport is not None:
                     connection.transport.abort()
+            await asyncio.gather(*state.tasks, return_exceptions=True)
             raise
 
     async def ended(self) -> None:
@@ -169,6 +180,4 @@ def _every_interface(port: int) -> socket.socket:
 
 
 def _in_use(problem: OSError) -> bool:
-    import errno
-
     return problem.errno == errno.EADDRINUSE
