@@ -110,7 +110,7 @@ MISTAKES = {
     ),
     "a package that is not installed": (
         {"_index.yaml": HEAD + '  - name: d\n    kind: ns.dependency\n    component: acme/none\n    version: "*"\n'},
-        r'no plugin provides package "acme/none" \(app:d \(src/_index\.yaml:6\)\): pip install wippy-plugin-acme-none.+',
+        r'no plugin provides package "acme/none" \(app:d \(src/_index\.yaml:6\)\): pip install wippy-package-acme-none.+',
     ),
     "a requirement that nobody fulfils": (
         {"_index.yaml": HEAD + "  - name: r\n    kind: ns.requirement\n    targets: []\n"},
