@@ -39,18 +39,19 @@ class Application:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         server = self._server
-        route = server.table.literal.get((scope["method"], scope["raw_path"]))
+        method, raw_path = scope["method"], scope["raw_path"]
+        route = server.table.literal.get((method, raw_path))
         if route is not None:
             router: RouterTable | None = route.router
             found: Found | Missed = Found(route, ())
         else:
-            router, found = server.table.find(scope["method"], scope["raw_path"])
+            router, found = server.table.find(method, raw_path)
         if router is None:
             assert isinstance(found, Missed)
             await self._miss(scope, send, found)
         elif not router.plain or server.app.interceptors:
             scope["wippy"] = RequestInfo(server.id, router.id)
-            scope["wippy.router"] = router
+            scope["wippy.match"] = router, method, raw_path, found
             await router.pre(scope, receive, send)
         elif isinstance(found, Missed):
             await self._miss(scope, send, found)
@@ -59,23 +60,36 @@ class Application:
 
     async def match(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Go on after pre-match middleware, which may have changed method and path."""
-        router: RouterTable = scope["wippy.router"]
-        found = router.find(scope["method"], scope["raw_path"].decode("latin-1"))
+        router: RouterTable
+        found: Found | Missed
+        router, method, raw_path, found = scope["wippy.match"]
+        if scope["method"] is not method or scope["raw_path"] is not raw_path:
+            found = router.find(scope["method"], scope["raw_path"].decode("latin-1"))
         if isinstance(found, Missed):
             await self._miss(scope, send, found)
             return
         route = found.route
         info: RequestInfo = scope["wippy"]
         info.endpoint, info.function = route.endpoint, route.function
-        info.params = {
-            name: value.decode(errors="replace") for name, value in zip(route.pattern.names, found.params, strict=True)
-        }
+        if found.params:
+            values = (value.decode(errors="replace") for value in found.params)
+            info.params = dict(zip(route.pattern.names, values, strict=True))
         scope["wippy.found"] = found
         await router.post(scope, receive, send)
 
     async def run(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Run the function of the matched route, with the interceptors that plugins wrap around calls from outside."""
+        """Run the function of the matched route."""
         found: Found = scope["wippy.found"]
+        server, info = self._server, scope["wippy"]
+        if server.app.interceptors:
+            await self._intercept(scope, receive, send, found)
+        elif info.context or info.actor is not None or info.security_scope is not None:
+            await self._serve(scope, receive, send, found, pack(self._options(info)))
+        else:
+            await self._serve(scope, receive, send, found, server.packed_options)
+
+    async def _intercept(self, scope: Scope, receive: Receive, send: Send, found: Found) -> None:
+        """Run the function inside the interceptors that plugins wrap around calls from outside."""
         started = False
 
         async def proceed(call: FunctionCall) -> None:

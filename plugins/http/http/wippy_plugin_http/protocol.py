@@ -220,7 +220,7 @@ class DirectProtocol(Protocol):
         table = self.listener.table
         route: Route | None = table.literal.get((method, raw_path))
         if route is not None:
-            return route, ()
+            return (route, ()) if route.router.plain else None
         found = table.find(method, raw_path)[1]
         return found if isinstance(found, Found) and found.route.router.plain else None
 

@@ -77,7 +77,7 @@ class Table:
     """All routes of a server; never changed once requests see it."""
 
     def __init__(self) -> None:
-        #: Routes of routers without middleware whose path is one text: the first look-up of every request.
+        #: Routes whose path is one text: the first look-up of every request.
         self.literal: dict[tuple[str, bytes], Route] = {}
         self._prefixes: Mux[RouterTable] = Mux()
 
@@ -88,7 +88,7 @@ class Table:
         """Fill `literal`; all routers must be known."""
         for route in routes:
             pattern, path = route.pattern, route.pattern.path.encode()
-            if route.router.plain and pattern.literal and pattern.method != ANY:
+            if pattern.literal and pattern.method != ANY:
                 found = self.find(pattern.method, path)[1]
                 if isinstance(found, Found) and found.route is route:
                     self.literal[pattern.method, path] = route
